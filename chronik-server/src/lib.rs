@@ -1,0 +1,4 @@
+//! The broker's rooms: the clients' door, the domain, the shell around Raft and the operators' door.
+//!
+//! The program is `main.rs`; this library exists so that fuzz targets and tests enter by the same doors.
+

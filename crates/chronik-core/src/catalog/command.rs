@@ -1,0 +1,204 @@
+//! The commands that change a catalog, and their bytes in the metadata group's log.
+
+use bytes::Bytes;
+
+use super::Node;
+use crate::ids::{NodeId, TopicId};
+use crate::wire::{Reader, WireError, Writer};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Gives the cluster its id, once.
+    Found {
+        cluster_id: String,
+    },
+    /// Tells where a node can be reached; repeated whenever that changes.
+    RegisterNode(Node),
+    CreateTopics(Vec<NewTopic>),
+    DeleteTopics(Vec<TopicId>),
+    /// Brings a topic to `total` partitions; `replicas` places the new ones.
+    AddPartitions {
+        topic: TopicId,
+        total: u32,
+        replicas: Vec<Vec<NodeId>>,
+    },
+    /// A value sets a key, none brings back its default.
+    SetConfigs {
+        topic: TopicId,
+        changes: Vec<(String, Option<String>)>,
+    },
+    TakeProducerIds {
+        count: u32,
+    },
+}
+
+/// A topic as its creator wants it. Its group uids are given by the catalog.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewTopic {
+    pub name: String,
+    pub id: TopicId,
+    pub internal: bool,
+    pub partitions: Vec<Vec<NodeId>>,
+    pub configs: Vec<(String, String)>,
+}
+
+const VERSION: u8 = 1;
+
+impl Command {
+    pub fn encode(&self) -> Bytes {
+        let mut out = Writer::new();
+        out.u8(VERSION);
+        match self {
+            Command::Found { cluster_id } => {
+                out.u8(1).text(cluster_id);
+            }
+            Command::RegisterNode(node) => {
+                out.u8(2);
+                write_node(&mut out, node);
+            }
+            Command::CreateTopics(topics) => {
+                out.u8(3).count(topics.len());
+                topics
+                    .iter()
+                    .for_each(|topic| write_new_topic(&mut out, topic));
+            }
+            Command::DeleteTopics(ids) => {
+                out.u8(4).count(ids.len());
+                ids.iter().for_each(|id| _ = out.raw(&id.0));
+            }
+            Command::AddPartitions {
+                topic,
+                total,
+                replicas,
+            } => {
+                out.u8(5).raw(&topic.0).u32(*total);
+                write_placement(&mut out, replicas);
+            }
+            Command::SetConfigs { topic, changes } => {
+                out.u8(6).raw(&topic.0).count(changes.len());
+                for (key, value) in changes {
+                    write_option(out.text(key), value.as_deref());
+                }
+            }
+            Command::TakeProducerIds { count } => {
+                out.u8(7).u32(*count);
+            }
+        }
+        out.finish()
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Command, WireError> {
+        let mut input = Reader::new(bytes);
+        match input.u8()? {
+            VERSION => {}
+            other => return Err(input.unknown("command version", other.into())),
+        }
+        let command = match input.u8()? {
+            1 => Command::Found {
+                cluster_id: input.text()?,
+            },
+            2 => Command::RegisterNode(read_node(&mut input)?),
+            3 => Command::CreateTopics(read_all(&mut input, 26, read_new_topic)?),
+            4 => Command::DeleteTopics(read_all(&mut input, 16, |input| {
+                Ok(TopicId(input.array()?))
+            })?),
+            5 => Command::AddPartitions {
+                topic: TopicId(input.array()?),
+                total: input.u32()?,
+                replicas: read_all(&mut input, 4, read_replicas)?,
+            },
+            6 => Command::SetConfigs {
+                topic: TopicId(input.array()?),
+                changes: read_all(&mut input, 5, |input| {
+                    Ok((input.text()?, read_option(input)?))
+                })?,
+            },
+            7 => Command::TakeProducerIds {
+                count: input.u32()?,
+            },
+            other => return Err(input.unknown("command", other.into())),
+        };
+        input.end()?;
+        Ok(command)
+    }
+}
+
+pub(super) fn write_node(out: &mut Writer, node: &Node) {
+    out.u64(node.id.0)
+        .u64(node.incarnation)
+        .text(&node.kafka_host)
+        .u16(node.kafka_port);
+    write_option(out, node.rack.as_deref());
+}
+
+pub(super) fn read_node(input: &mut Reader<'_>) -> Result<Node, WireError> {
+    Ok(Node {
+        id: NodeId(input.u64()?),
+        incarnation: input.u64()?,
+        kafka_host: input.text()?,
+        kafka_port: input.u16()?,
+        rack: read_option(input)?,
+    })
+}
+
+pub(super) fn write_replicas(out: &mut Writer, replicas: &[NodeId]) {
+    out.count(replicas.len());
+    replicas.iter().for_each(|node| _ = out.u64(node.0));
+}
+
+pub(super) fn read_replicas(input: &mut Reader<'_>) -> Result<Vec<NodeId>, WireError> {
+    read_all(input, 8, |input| Ok(NodeId(input.u64()?)))
+}
+
+fn write_new_topic(out: &mut Writer, topic: &NewTopic) {
+    out.text(&topic.name)
+        .raw(&topic.id.0)
+        .u8(topic.internal.into());
+    write_placement(out, &topic.partitions);
+    out.count(topic.configs.len());
+    for (key, value) in &topic.configs {
+        out.text(key).text(value);
+    }
+}
+
+fn read_new_topic(input: &mut Reader<'_>) -> Result<NewTopic, WireError> {
+    Ok(NewTopic {
+        name: input.text()?,
+        id: TopicId(input.array()?),
+        internal: input.u8()? != 0,
+        partitions: read_all(input, 4, read_replicas)?,
+        configs: read_all(input, 8, |input| Ok((input.text()?, input.text()?)))?,
+    })
+}
+
+fn write_placement(out: &mut Writer, placement: &[Vec<NodeId>]) {
+    out.count(placement.len());
+    placement
+        .iter()
+        .for_each(|replicas| write_replicas(out, replicas));
+}
+
+fn write_option(out: &mut Writer, value: Option<&str>) {
+    match value {
+        Some(text) => out.u8(1).text(text),
+        None => out.u8(0),
+    };
+}
+
+fn read_option(input: &mut Reader<'_>) -> Result<Option<String>, WireError> {
+    match input.u8()? {
+        0 => Ok(None),
+        1 => Ok(Some(input.text()?)),
+        other => Err(input.unknown("option", other.into())),
+    }
+}
+
+fn read_all<'a, T>(
+    input: &mut Reader<'a>,
+    least_bytes: usize,
+    read: impl Fn(&mut Reader<'a>) -> Result<T, WireError>,
+) -> Result<Vec<T>, WireError> {
+    (0..input.count(least_bytes)?)
+        .map(|_| read(input))
+        .collect()
+}

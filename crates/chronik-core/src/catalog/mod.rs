@@ -1,0 +1,347 @@
+//! The replicated state of the metadata group: one command for one intent, applied the same way on every node.
+//!
+//! Cloning a [`Catalog`] is cheap (the maps share their parts), so that every change can be published whole.
+
+pub mod command;
+pub mod name;
+pub mod topic_config;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use imbl::OrdMap;
+
+use crate::ids::{GroupUid, NodeId, TopicId};
+use crate::wire::{Reader, WireError, Writer};
+pub use command::{Command, NewTopic};
+
+/// What the metadata group knows. `version` rises with every applied command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Catalog {
+    pub version: u64,
+    /// Empty until the cluster is born.
+    pub cluster_id: Arc<str>,
+    pub nodes: OrdMap<NodeId, Arc<Node>>,
+    pub topics: OrdMap<Arc<str>, Arc<Topic>>,
+    names: OrdMap<TopicId, Arc<str>>,
+    next_uid: u64,
+    next_producer_id: i64,
+}
+
+/// A node as clients are told to find it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    pub id: NodeId,
+    pub incarnation: u64,
+    pub kafka_host: String,
+    pub kafka_port: u16,
+    pub rack: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    pub id: TopicId,
+    pub name: Arc<str>,
+    /// Kept by the cluster for itself, like `__consumer_offsets`.
+    pub internal: bool,
+    pub partitions: Vec<Partition>,
+    /// What was set on this topic, by Kafka's names; anything else has its default.
+    pub configs: OrdMap<Arc<str>, Arc<str>>,
+}
+
+/// One partition's group and the nodes that hold it, the preferred leader first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partition {
+    pub group: GroupUid,
+    pub replicas: Vec<NodeId>,
+}
+
+/// What became of a command. The groups to create or destroy are named, so that nobody compares catalogs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Done,
+    Topics(Vec<TopicOutcome>),
+    /// The first id of the block that was taken.
+    ProducerIds {
+        first: i64,
+    },
+    Refused(Refused),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TopicOutcome {
+    Created(Arc<Topic>),
+    /// The partitions from `first` on are new.
+    Extended {
+        topic: Arc<Topic>,
+        first: usize,
+    },
+    Deleted(Arc<Topic>),
+    Refused(Refused),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("topic {0} exists already")]
+    TopicExists(Arc<str>),
+    #[error(
+        "topic name collides with {0}: names that differ only in '.' and '_' share their metric names"
+    )]
+    NameCollides(Arc<str>),
+    #[error("there is no such topic")]
+    UnknownTopic,
+    #[error("the topic has {present} partitions, {wanted} are not more")]
+    NotMorePartitions { present: usize, wanted: usize },
+    #[error("the cluster has the id {0} already")]
+    AlreadyBorn(Arc<str>),
+}
+
+const SNAPSHOT_VERSION: u8 = 1;
+
+impl Default for Catalog {
+    fn default() -> Self {
+        Catalog {
+            version: 0,
+            cluster_id: "".into(),
+            nodes: OrdMap::new(),
+            topics: OrdMap::new(),
+            names: OrdMap::new(),
+            next_uid: GroupUid::FIRST_PARTITION.0,
+            next_producer_id: 1,
+        }
+    }
+}
+
+impl Catalog {
+    pub fn topic(&self, name: &str) -> Option<&Arc<Topic>> {
+        self.topics.get(name)
+    }
+
+    pub fn topic_by_id(&self, id: TopicId) -> Option<&Arc<Topic>> {
+        self.topics.get(self.names.get(&id)?)
+    }
+
+    /// The topic that makes `name` unusable because both would have the same metric name.
+    pub fn collision(&self, name: &str) -> Option<&Arc<str>> {
+        if !name.contains(['.', '_']) {
+            return None;
+        }
+        let flat = name.replace('.', "_");
+        self.topics
+            .keys()
+            .find(|other| &***other != name && other.replace('.', "_") == flat)
+    }
+
+    pub fn partition_count(&self) -> usize {
+        self.topics
+            .values()
+            .map(|topic| topic.partitions.len())
+            .sum()
+    }
+
+    /// Applies one committed command. The only way to change a catalog.
+    pub fn apply(&mut self, command: Command) -> Outcome {
+        self.version += 1;
+        match command {
+            Command::Found { cluster_id } => self.found(cluster_id),
+            Command::RegisterNode(node) => {
+                self.nodes.insert(node.id, Arc::new(node));
+                Outcome::Done
+            }
+            Command::CreateTopics(topics) => {
+                Outcome::Topics(topics.into_iter().map(|topic| self.create(topic)).collect())
+            }
+            Command::DeleteTopics(ids) => {
+                Outcome::Topics(ids.into_iter().map(|id| self.delete(id)).collect())
+            }
+            Command::AddPartitions {
+                topic,
+                total,
+                replicas,
+            } => Outcome::Topics(vec![self.extend(topic, total as usize, replicas)]),
+            Command::SetConfigs { topic, changes } => self.set_configs(topic, changes),
+            Command::TakeProducerIds { count } => {
+                let first = self.next_producer_id;
+                self.next_producer_id += i64::from(count);
+                Outcome::ProducerIds { first }
+            }
+        }
+    }
+
+    /// The whole state, for a snapshot or a checkpoint.
+    pub fn encode(&self) -> Bytes {
+        let mut out = Writer::new();
+        out.u8(SNAPSHOT_VERSION)
+            .u64(self.version)
+            .text(&self.cluster_id);
+        out.u64(self.next_uid).i64(self.next_producer_id);
+        out.count(self.nodes.len());
+        for node in self.nodes.values() {
+            command::write_node(&mut out, node);
+        }
+        out.count(self.topics.len());
+        for topic in self.topics.values() {
+            write_topic(&mut out, topic);
+        }
+        out.finish()
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Catalog, WireError> {
+        let mut input = Reader::new(bytes);
+        match input.u8()? {
+            SNAPSHOT_VERSION => {}
+            other => return Err(input.unknown("catalog version", other.into())),
+        }
+        let mut catalog = Catalog {
+            version: input.u64()?,
+            cluster_id: input.text()?.into(),
+            ..Catalog::default()
+        };
+        catalog.next_uid = input.u64()?;
+        catalog.next_producer_id = input.i64()?;
+        for _ in 0..input.count(16)? {
+            let node = command::read_node(&mut input)?;
+            catalog.nodes.insert(node.id, Arc::new(node));
+        }
+        for _ in 0..input.count(24)? {
+            let topic = Arc::new(read_topic(&mut input)?);
+            catalog.names.insert(topic.id, topic.name.clone());
+            catalog.topics.insert(topic.name.clone(), topic);
+        }
+        input.end()?;
+        Ok(catalog)
+    }
+
+    fn found(&mut self, cluster_id: String) -> Outcome {
+        if !self.cluster_id.is_empty() {
+            return Outcome::Refused(Refused::AlreadyBorn(self.cluster_id.clone()));
+        }
+        self.cluster_id = cluster_id.into();
+        Outcome::Done
+    }
+
+    fn create(&mut self, new: NewTopic) -> TopicOutcome {
+        let name: Arc<str> = new.name.into();
+        if self.topics.contains_key(&name) {
+            return TopicOutcome::Refused(Refused::TopicExists(name));
+        }
+        if let Some(other) = self.collision(&name) {
+            return TopicOutcome::Refused(Refused::NameCollides(other.clone()));
+        }
+        let partitions = new
+            .partitions
+            .into_iter()
+            .map(|replicas| self.place(replicas))
+            .collect();
+        let configs = new
+            .configs
+            .into_iter()
+            .map(|(key, value)| (Arc::from(key), Arc::from(value)))
+            .collect();
+        let topic = Arc::new(Topic {
+            id: new.id,
+            name: name.clone(),
+            internal: new.internal,
+            partitions,
+            configs,
+        });
+        self.names.insert(new.id, name.clone());
+        self.topics.insert(name, topic.clone());
+        TopicOutcome::Created(topic)
+    }
+
+    fn delete(&mut self, id: TopicId) -> TopicOutcome {
+        match self
+            .names
+            .remove(&id)
+            .and_then(|name| self.topics.remove(&name))
+        {
+            Some(topic) => TopicOutcome::Deleted(topic),
+            None => TopicOutcome::Refused(Refused::UnknownTopic),
+        }
+    }
+
+    fn extend(&mut self, id: TopicId, total: usize, replicas: Vec<Vec<NodeId>>) -> TopicOutcome {
+        let Some(topic) = self.topic_by_id(id).cloned() else {
+            return TopicOutcome::Refused(Refused::UnknownTopic);
+        };
+        let first = topic.partitions.len();
+        if total <= first || total - first != replicas.len() {
+            return TopicOutcome::Refused(Refused::NotMorePartitions {
+                present: first,
+                wanted: total,
+            });
+        }
+        let mut topic = (*topic).clone();
+        for nodes in replicas {
+            let partition = self.place(nodes);
+            topic.partitions.push(partition);
+        }
+        let topic = Arc::new(topic);
+        self.topics.insert(topic.name.clone(), topic.clone());
+        TopicOutcome::Extended { topic, first }
+    }
+
+    fn set_configs(&mut self, id: TopicId, changes: Vec<(String, Option<String>)>) -> Outcome {
+        let Some(topic) = self.topic_by_id(id) else {
+            return Outcome::Refused(Refused::UnknownTopic);
+        };
+        let mut topic = (**topic).clone();
+        for (key, value) in changes {
+            match value {
+                Some(value) => topic.configs.insert(key.into(), value.into()),
+                None => topic.configs.remove(key.as_str()),
+            };
+        }
+        self.topics.insert(topic.name.clone(), Arc::new(topic));
+        Outcome::Done
+    }
+
+    fn place(&mut self, replicas: Vec<NodeId>) -> Partition {
+        let group = GroupUid(self.next_uid);
+        self.next_uid += 1;
+        Partition { group, replicas }
+    }
+}
+
+fn write_topic(out: &mut Writer, topic: &Topic) {
+    out.raw(&topic.id.0)
+        .text(&topic.name)
+        .u8(topic.internal.into())
+        .count(topic.partitions.len());
+    for partition in &topic.partitions {
+        out.u64(partition.group.0);
+        command::write_replicas(out, &partition.replicas);
+    }
+    out.count(topic.configs.len());
+    for (key, value) in &topic.configs {
+        out.text(key).text(value);
+    }
+}
+
+fn read_topic(input: &mut Reader<'_>) -> Result<Topic, WireError> {
+    let id = TopicId(input.array()?);
+    let name = input.text()?.into();
+    let internal = input.u8()? != 0;
+    let mut partitions = Vec::new();
+    for _ in 0..input.count(12)? {
+        partitions.push(Partition {
+            group: GroupUid(input.u64()?),
+            replicas: command::read_replicas(input)?,
+        });
+    }
+    let mut configs = OrdMap::new();
+    for _ in 0..input.count(8)? {
+        configs.insert(input.text()?.into(), input.text()?.into());
+    }
+    Ok(Topic {
+        id,
+        name,
+        internal,
+        partitions,
+        configs,
+    })
+}

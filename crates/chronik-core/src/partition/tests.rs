@@ -1,0 +1,136 @@
+//! Kafka's rules for idempotent producers, epochs and trimming.
+
+use proptest::prelude::*;
+
+use super::batch::{self, BatchHeader, HEADER_LEN};
+use super::producers::SequenceRefused;
+use super::{Appended, BatchError, Log, Refused};
+use crate::wire::{Reader, Writer};
+
+fn header(producer: i64, epoch: i16, sequence: i32, count: i32) -> BatchHeader {
+    BatchHeader {
+        base_offset: 0,
+        batch_length: 100,
+        leader_epoch: 1,
+        crc: 0,
+        attributes: 0,
+        last_offset_delta: count - 1,
+        base_timestamp: 7,
+        max_timestamp: 9,
+        producer_id: producer,
+        producer_epoch: epoch,
+        base_sequence: sequence,
+        record_count: count,
+    }
+}
+
+fn append(log: &mut Log, mut batch: BatchHeader) -> Result<Appended, Refused> {
+    let placed = log.place(&batch)?;
+    if let Appended::At { base_offset } = placed {
+        batch.base_offset = base_offset;
+        log.record(&batch);
+    }
+    Ok(placed)
+}
+
+#[test]
+fn a_repeated_batch_gets_its_first_answer() {
+    let mut log = Log::default();
+    for sequence in 0..7 {
+        append(&mut log, header(5, 0, sequence, 1)).unwrap();
+    }
+    let again = append(&mut log, header(5, 0, 3, 1)).unwrap();
+    assert!(matches!(again, Appended::Before(seen) if seen.base_offset == 3));
+    let forgotten = append(&mut log, header(5, 0, 1, 1));
+    assert_eq!(
+        forgotten,
+        Err(SequenceRefused::OutOfOrder { got: 1, last: 6 }.into())
+    );
+    assert_eq!(log.end_offset(), 7);
+}
+
+#[test]
+fn sequences_wrap_and_epochs_fence() {
+    let mut log = Log::default();
+    append(&mut log, header(5, 3, i32::MAX - 1, 2)).unwrap();
+    append(&mut log, header(5, 3, 0, 1)).unwrap();
+    let old = append(&mut log, header(5, 2, 1, 1));
+    assert_eq!(
+        old,
+        Err(SequenceRefused::OldEpoch { got: 2, current: 3 }.into())
+    );
+    let late = append(&mut log, header(5, 4, 1, 1));
+    assert_eq!(late, Err(SequenceRefused::EpochNotAtZero { got: 1 }.into()));
+    append(&mut log, header(5, 4, 0, 1)).unwrap();
+    append(&mut log, header(6, 0, 77, 1)).expect("an unknown producer may begin anywhere");
+}
+
+#[test]
+fn epochs_end_where_the_next_begins() {
+    let mut log = Log::default();
+    for epoch in [1, 1, 4] {
+        append(
+            &mut log,
+            BatchHeader {
+                leader_epoch: epoch,
+                ..header(-1, -1, -1, 10)
+            },
+        )
+        .unwrap();
+    }
+    log.entry_appended(3);
+    log.committed(3);
+    assert_eq!(log.epoch_end(1), Some((1, 20)));
+    assert_eq!(log.epoch_end(3), Some((1, 20)));
+    assert_eq!(log.epoch_end(4), Some((4, 30)));
+    assert_eq!(log.epoch_end(5), None);
+    assert_eq!(log.epoch_end(0), Some((0, 0)));
+    log.trim(25);
+    assert_eq!(log.epoch_at(25), Some(4));
+    assert_eq!(log.epoch_end(1), Some((1, 25)));
+}
+
+#[test]
+fn a_batch_is_checked_before_it_is_stored() {
+    let mut bytes = vec![0; HEADER_LEN + 10];
+    bytes[8..12].copy_from_slice(&(HEADER_LEN as i32 + 10 - 12).to_be_bytes());
+    bytes[16] = 2;
+    bytes[57..61].copy_from_slice(&1i32.to_be_bytes());
+    batch::stamp(&mut bytes, 1234);
+    assert_eq!(BatchHeader::check(&bytes).unwrap().max_timestamp, 1234);
+    batch::place(&mut bytes, 99, 7);
+    assert_eq!(BatchHeader::check(&bytes).unwrap().base_offset, 99);
+    bytes[70] ^= 1;
+    assert!(matches!(
+        BatchHeader::check(&bytes),
+        Err(BatchError::Checksum { .. })
+    ));
+    assert_eq!(BatchHeader::check(&bytes[..60]), Err(BatchError::Short(60)));
+    bytes[16] = 1;
+    assert_eq!(BatchHeader::check(&bytes), Err(BatchError::Magic(1)));
+}
+
+proptest! {
+    #[test]
+    fn a_log_survives_its_bytes(steps in prop::collection::vec((0i64..4, 1i32..4), 0..40)) {
+        let mut log = Log::default();
+        let mut next = [0; 4];
+        for (index, (producer, count)) in steps.into_iter().enumerate() {
+            append(&mut log, header(producer, 0, next[producer as usize], count)).unwrap();
+            next[producer as usize] += count;
+            log.entry_appended(index as u64 + 1);
+            log.committed(index as u64 / 2);
+        }
+        let mut out = Writer::new();
+        log.encode(&mut out);
+        let bytes = out.finish();
+        prop_assert_eq!(Log::decode(&mut Reader::new(&bytes)).unwrap(), log);
+    }
+
+    #[test]
+    fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let _ = BatchHeader::check(&bytes);
+        let _ = batch::each(&bytes).count();
+        let _ = Log::decode(&mut Reader::new(&bytes));
+    }
+}
