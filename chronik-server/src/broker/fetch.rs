@@ -1,0 +1,138 @@
+//! Fetch: committed batches from memory or disk, and the wait for enough of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use chronik_core::partition::batch;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::{Bounds, Broker, ReadError, ReadPartition};
+use crate::raft::event::{Data, Event, Found, Read, Waiter};
+
+#[derive(Clone, Copy, Debug)]
+pub struct FetchLimits {
+    pub min_bytes: usize,
+    /// Over all partitions together.
+    pub max_bytes: usize,
+    pub max_wait: Duration,
+}
+
+/// A partition's answer: whole batches, the first one containing the offset that was asked for.
+#[derive(Debug)]
+pub struct Fetched {
+    pub bounds: Bounds,
+    pub batches: Vec<Bytes>,
+}
+
+impl Fetched {
+    pub fn len_bytes(&self) -> usize {
+        self.batches.iter().map(Bytes::len).sum()
+    }
+}
+
+impl Broker {
+    /// Reads partitions in their order; waits until `min_bytes` are there, an error must be told or time is up.
+    pub async fn fetch(
+        &self,
+        partitions: Vec<ReadPartition>,
+        limits: FetchLimits,
+    ) -> Vec<Result<Fetched, ReadError>> {
+        let deadline = Instant::now() + limits.max_wait;
+        loop {
+            let may_wait =
+                !limits.max_wait.is_zero() && limits.min_bytes > 0 && Instant::now() < deadline;
+            let waiter = may_wait.then(|| Waiter::new(limits.min_bytes as u64));
+            let found = self
+                .look(&partitions, limits.max_bytes, waiter.clone())
+                .await;
+            let Some(waiter) = waiter.filter(|waiter| !waiter.is_done()) else {
+                return self.load(found, &partitions).await;
+            };
+            // Whether woken or out of time: look again, and for the last time without a waiter.
+            let _ = tokio::time::timeout_at(deadline, waiter.woken()).await;
+        }
+    }
+
+    async fn look(
+        &self,
+        partitions: &[ReadPartition],
+        max_bytes: usize,
+        waiter: Option<Arc<Waiter>>,
+    ) -> Vec<Result<Found, ReadError>> {
+        let (reply, answer) = oneshot::channel();
+        let read = Read {
+            partitions: partitions.to_vec(),
+            max_bytes,
+            waiter,
+            reply,
+        };
+        self.shard.offer(Event::Read(Box::new(read)));
+        answer.await.unwrap_or_else(|_| {
+            partitions
+                .iter()
+                .map(|_| Err(ReadError::Stopping))
+                .collect()
+        })
+    }
+
+    async fn load(
+        &self,
+        found: Vec<Result<Found, ReadError>>,
+        partitions: &[ReadPartition],
+    ) -> Vec<Result<Fetched, ReadError>> {
+        let mut fetched = Vec::with_capacity(found.len());
+        for (found, partition) in found.into_iter().zip(partitions) {
+            fetched.push(match found {
+                Ok(Found {
+                    bounds,
+                    data: Data::Cached(batches),
+                }) => Ok(Fetched { bounds, batches }),
+                Ok(Found {
+                    bounds,
+                    data: Data::Stored(plan),
+                }) => {
+                    let stored = self.read_stored(plan).await;
+                    stored.map(|entries| visible(bounds, entries, partition.offset))
+                }
+                Err(error) => Err(error),
+            });
+        }
+        fetched
+    }
+
+    /// Reads from disk where blocking is allowed.
+    pub(super) async fn read_stored(
+        &self,
+        plan: chronik_wal::Plan,
+    ) -> Result<Vec<Bytes>, ReadError> {
+        let reader = self.reader.clone();
+        let read = tokio::task::spawn_blocking(move || reader.read(&plan)).await;
+        match read.expect("reading does not panic") {
+            Ok(entries) => Ok(entries.into_iter().map(|entry| entry.bytes).collect()),
+            Err(error) => Err(ReadError::Storage(error.to_string())),
+        }
+    }
+}
+
+/// Cuts what lies before the wanted offset, by whole batches, and what is not committed.
+fn visible(bounds: Bounds, entries: Vec<Bytes>, offset: i64) -> Fetched {
+    let mut batches = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let (mut from, mut to) = (0, 0);
+        for (header, batch) in batch::each(&entry).map_while(Result::ok) {
+            if header.next_offset() > bounds.high_watermark {
+                break;
+            }
+            to += batch.len();
+            if header.next_offset() <= offset {
+                from = to;
+            }
+        }
+        if from < to {
+            batches.push(entry.slice(from..to));
+        }
+    }
+    Fetched { bounds, batches }
+}

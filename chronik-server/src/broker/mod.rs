@@ -1,0 +1,80 @@
+//! The domain between the clients' door and the Raft shell: partitions, topics and what may be done with them.
+//!
+//! Nothing here knows a Kafka version or error number, and nothing but `raft/` touches a group. A [`Broker`] is a
+//! cheap handle; clone it freely.
+
+mod append;
+mod fetch;
+mod offsets;
+mod topics;
+pub mod view;
+
+use std::sync::Arc;
+
+use chronik_core::catalog::Topic;
+use chronik_core::ids::{NodeId, TopicId};
+use tokio::sync::watch;
+
+pub use crate::raft::event::{
+    AppendError, Appended, Bounds, Description, GroupError, Hint, KeptState, ProposeError, ReadError, ReadPartition,
+    Sought, TrimError,
+};
+pub use append::{Appends, PendingAppend};
+pub use fetch::{FetchLimits, Fetched};
+pub use offsets::{BatchFound, EpochEnd};
+pub use topics::{CreateRefused, ExtendRefused, TopicSpec};
+pub use view::{Leader, View};
+
+use crate::raft::ShardHandle;
+
+/// What the broker is told once, at the start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub node: NodeId,
+    pub auto_create_topics: bool,
+    pub default_partitions: u32,
+    pub default_replication_factor: u32,
+    pub min_insync_replicas: u32,
+    pub offsets_partitions: u32,
+}
+
+#[derive(Clone)]
+pub struct Broker {
+    settings: Arc<Settings>,
+    shard: ShardHandle,
+    view: watch::Receiver<Arc<View>>,
+    reader: chronik_wal::Reader,
+}
+
+impl Broker {
+    pub(crate) fn new(
+        settings: Settings,
+        shard: ShardHandle,
+        view: watch::Receiver<Arc<View>>,
+        reader: chronik_wal::Reader,
+    ) -> Broker {
+        Broker { settings: Arc::new(settings), shard, view, reader }
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The state of the cluster as this node knows it now.
+    pub fn view(&self) -> Arc<View> {
+        self.view.borrow().clone()
+    }
+
+    /// To wait until something about the catalog or the set of groups changes.
+    pub fn view_changes(&self) -> watch::Receiver<Arc<View>> {
+        self.view.clone()
+    }
+
+    pub fn topic(&self, name: &str) -> Option<Arc<Topic>> {
+        self.view.borrow().catalog.topic(name).cloned()
+    }
+
+    pub fn topic_by_id(&self, id: TopicId) -> Option<Arc<Topic>> {
+        self.view.borrow().catalog.topic_by_id(id).cloned()
+    }
+}

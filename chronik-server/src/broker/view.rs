@@ -1,0 +1,61 @@
+//! What every room may know at once: the catalog and who leads which group.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use chronik_core::catalog::Catalog;
+use chronik_core::ids::{GroupUid, NodeId};
+use imbl::OrdMap;
+
+/// One published state of the cluster as this node knows it.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    pub catalog: Catalog,
+    pub groups: OrdMap<GroupUid, Arc<GroupStatus>>,
+}
+
+/// Who leads a group, as one value: a term never goes back, and term and leader never mix.
+#[derive(Debug, Default)]
+pub struct GroupStatus {
+    /// The term in the upper half, the leader in the lower.
+    packed: AtomicU64,
+}
+
+/// A leader and its epoch, as clients are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leader {
+    pub node: Option<NodeId>,
+    pub epoch: i32,
+}
+
+impl View {
+    /// Who leads a partition; nobody if its group does not exist here yet.
+    pub fn leader(&self, group: GroupUid) -> Leader {
+        self.groups.get(&group).map_or(
+            Leader {
+                node: None,
+                epoch: -1,
+            },
+            |status| status.leader(),
+        )
+    }
+}
+
+impl GroupStatus {
+    pub fn leader(&self) -> Leader {
+        let packed = self.packed.load(Ordering::Acquire);
+        let node = packed & u64::from(u32::MAX);
+        Leader {
+            node: (node != 0).then_some(NodeId(node)),
+            epoch: (packed >> 32) as i32,
+        }
+    }
+
+    /// Only the owner of the group publishes.
+    pub(crate) fn publish(&self, epoch: i32, node: Option<NodeId>) {
+        let node = node.map_or(0, |node| node.0);
+        let packed = (u64::from(epoch as u32) << 32)
+            | u64::from(u32::try_from(node).expect("node ids fit 32 bits"));
+        self.packed.store(packed, Ordering::Release);
+    }
+}

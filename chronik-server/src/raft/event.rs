@@ -1,0 +1,294 @@
+//! Everything that can happen to a shard, and the words in which it answers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use bytes::{Bytes, BytesMut};
+use chronik_core::catalog::{Command, Outcome};
+use chronik_core::ids::{GroupUid, NodeId};
+use chronik_core::partition::BatchHeader;
+use chronik_core::partition::producers::{Producer, SequenceRefused};
+use tokio::sync::{Notify, oneshot};
+
+/// The closed list of what a shard reacts to.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// All batches of one produce request.
+    Append(Vec<Append>),
+    Read(Box<Read>),
+    Find(Find),
+    Propose {
+        command: Command,
+        reply: oneshot::Sender<Result<Outcome, ProposeError>>,
+    },
+    /// A fresh producer id.
+    ProducerId {
+        reply: oneshot::Sender<Result<i64, ProposeError>>,
+    },
+    /// Records below `offset` are to go; -1 stands for the high watermark.
+    Trim {
+        group: GroupUid,
+        offset: i64,
+        reply: oneshot::Sender<Result<i64, TrimError>>,
+    },
+    Describe {
+        groups: Vec<GroupUid>,
+        reply: oneshot::Sender<Vec<Option<Description>>>,
+    },
+    Producers {
+        group: GroupUid,
+        reply: oneshot::Sender<Result<Vec<(i64, Producer)>, GroupError>>,
+    },
+    /// The state that stands for all records below `offset`, which may then be trimmed.
+    KeepState {
+        group: GroupUid,
+        offset: i64,
+        state: Bytes,
+    },
+    KeptState {
+        group: GroupUid,
+        reply: oneshot::Sender<Result<KeptState, GroupError>>,
+    },
+    Log(chronik_wal::Notice<super::Token>),
+    /// Write what is there, take a last checkpoint and end.
+    Stop {
+        reply: oneshot::Sender<()>,
+    },
+}
+
+/// One batch for one partition. Its header was checked; its bytes are patched in place.
+#[derive(Debug)]
+pub(crate) struct Append {
+    pub(crate) group: GroupUid,
+    pub(crate) header: BatchHeader,
+    pub(crate) batch: BytesMut,
+    pub(crate) reply: oneshot::Sender<Result<Appended, AppendError>>,
+}
+
+/// The answer of an append, sent when it is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    pub base_offset: i64,
+    pub log_start_offset: i64,
+}
+
+/// A question to several partitions at once.
+#[derive(Debug)]
+pub(crate) struct Read {
+    pub(crate) partitions: Vec<ReadPartition>,
+    /// Over all partitions; the first batch goes out even if it is larger (KIP-74).
+    pub(crate) max_bytes: usize,
+    /// If less than its least is there, the waiter is told when more comes.
+    pub(crate) waiter: Option<Arc<Waiter>>,
+    pub(crate) reply: oneshot::Sender<Vec<Result<Found, ReadError>>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct ReadPartition {
+    pub group: GroupUid,
+    pub offset: i64,
+    pub max_bytes: usize,
+    /// The epoch that the client believes in, if it says one.
+    pub expected_epoch: Option<i32>,
+}
+
+/// What a partition holds from an offset on.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) bounds: Bounds,
+    pub(crate) data: Data,
+}
+
+/// The edges of a partition's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    pub start_offset: i64,
+    pub high_watermark: i64,
+    pub end_offset: i64,
+    pub epoch: i32,
+}
+
+#[derive(Debug)]
+pub(crate) enum Data {
+    /// Whole batches from memory.
+    Cached(Vec<Bytes>),
+    /// Whole batches on disk, to be read by the one who asked.
+    Stored(chronik_wal::Plan),
+}
+
+/// A question about where something is in one partition.
+#[derive(Debug)]
+pub(crate) struct Find {
+    pub(crate) group: GroupUid,
+    pub(crate) expected_epoch: Option<i32>,
+    pub(crate) what: Sought,
+    pub(crate) reply: oneshot::Sender<Result<Position, ReadError>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sought {
+    Bounds,
+    /// The first batch with a record at or after this time.
+    Timestamp(i64),
+    MaxTimestamp,
+    /// The end of the largest epoch at or below this one.
+    EpochEnd(i32),
+    /// The epoch of the record at this offset.
+    EpochAt(i64),
+}
+
+#[derive(Debug)]
+pub(crate) enum Position {
+    Bounds(Bounds),
+    /// The batch to look into, none if there is no such record.
+    Batch(Bounds, Option<chronik_wal::Plan>, i64),
+    EpochEnd(Option<(i32, i64)>),
+    Epoch(Option<i32>),
+}
+
+/// What there is to say of a group for operators.
+#[derive(Clone, Copy, Debug)]
+pub struct Description {
+    pub bounds: Bounds,
+    pub bytes: u64,
+    pub leads: bool,
+}
+
+/// A state that stands for records, and the first offset that it does not cover.
+#[derive(Clone, Debug, Default)]
+pub struct KeptState {
+    pub offset: i64,
+    pub state: Option<Bytes>,
+    pub bounds: Option<Bounds>,
+}
+
+/// Where to go instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hint {
+    pub leader: Option<NodeId>,
+    pub epoch: i32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    #[error("this node does not lead the partition")]
+    NotLeader(Hint),
+    #[error("this node does not know the partition")]
+    UnknownGroup,
+    #[error(transparent)]
+    Sequence(#[from] SequenceRefused),
+    #[error("fewer replicas are in sync than min.insync.replicas asks for")]
+    NotEnoughReplicas,
+    #[error("the node has as much work as it may take")]
+    Overloaded,
+    #[error("the disk is full")]
+    DiskFull,
+    #[error("it is not known whether the batch was appended")]
+    Unknown,
+    #[error("the batch has {bytes} bytes, the topic takes {most}")]
+    TooLarge { bytes: usize, most: u32 },
+    #[error("the node is shutting down")]
+    Stopping,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    #[error("this node does not lead the partition")]
+    NotLeader(Hint),
+    #[error("the leader's term has no committed entry yet")]
+    NotReady,
+    #[error("this node does not know the partition")]
+    UnknownGroup,
+    #[error("the client's epoch is older than {0}")]
+    FencedEpoch(i32),
+    #[error("the client's epoch is newer than {0}")]
+    UnknownEpoch(i32),
+    #[error("the log has no such offset")]
+    OutOfRange(Bounds),
+    #[error("the records could not be read: {0}")]
+    Storage(String),
+    #[error("the node is shutting down")]
+    Stopping,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProposeError {
+    #[error("the metadata group has no leader here")]
+    NotLeader,
+    #[error("the change was not confirmed in time")]
+    TimedOut,
+    #[error("the node is shutting down")]
+    Stopping,
+    #[error("the disk is full")]
+    DiskFull,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TrimError {
+    #[error("the offset is above the high watermark {0}")]
+    AboveHighWatermark(i64),
+    #[error(transparent)]
+    Group(#[from] GroupError),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GroupError {
+    #[error("this node does not lead the partition")]
+    NotLeader(Hint),
+    #[error("this node does not know the partition")]
+    Unknown,
+    #[error("the node is shutting down")]
+    Stopping,
+}
+
+/// A fetch that waits for bytes. The shard counts what becomes visible and wakes it once there is enough.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    missing_bytes: AtomicU64,
+    done: AtomicBool,
+    woken: Notify,
+}
+
+impl Waiter {
+    pub(crate) fn new(min_bytes: u64) -> Arc<Waiter> {
+        Arc::new(Waiter {
+            missing_bytes: AtomicU64::new(min_bytes),
+            done: AtomicBool::new(false),
+            woken: Notify::new(),
+        })
+    }
+
+    /// Takes note of what is there already and says how much is missing.
+    pub(crate) fn start(&self, min_bytes: u64, present: u64) -> bool {
+        self.missing_bytes
+            .store(min_bytes.saturating_sub(present), Ordering::Relaxed);
+        present < min_bytes
+    }
+
+    /// More became visible. Only the shard calls this, hence no read-modify-write race.
+    pub(crate) fn add(&self, bytes: u64) {
+        let missing = self
+            .missing_bytes
+            .load(Ordering::Relaxed)
+            .saturating_sub(bytes);
+        self.missing_bytes.store(missing, Ordering::Relaxed);
+        if missing == 0 {
+            self.wake();
+        }
+    }
+
+    /// Something happened that the reader must see at once.
+    pub(crate) fn wake(&self) {
+        self.done.store(true, Ordering::Release);
+        self.woken.notify_one();
+    }
+
+    /// Whether the shard may forget it.
+    pub(crate) fn is_done(&self) -> bool {
+        self.done.load(Ordering::Acquire)
+    }
+
+    pub(crate) async fn woken(&self) {
+        self.woken.notified().await;
+    }
+}
