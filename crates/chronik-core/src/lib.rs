@@ -11,6 +11,7 @@
 //! - [`wire`]: the small bounded reader and writer that the disk formats above share.
 
 pub mod catalog;
+pub mod consumer_group;
 pub mod group;
 pub mod ids;
 pub mod partition;
