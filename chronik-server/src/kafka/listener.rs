@@ -1,0 +1,75 @@
+//! Accepts clients: one permit per connection, every connection's task owned here.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tracing::{debug, warn};
+
+use super::{Door, connection, stopped};
+
+/// What accepting waits after an error: out of file descriptors is not cured by trying at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Accepts and serves connections until `stopping` turns true and the last connection has been drained.
+pub async fn serve(listener: TcpListener, door: Arc<Door>, mut stopping: watch::Receiver<bool>) {
+    let permits = Arc::new(Semaphore::new(door.limits.connections.min(Semaphore::MAX_PERMITS)));
+    let for_connections = stopping.clone();
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            () = stopped(&mut stopping) => break,
+            Some(ended) = connections.join_next() => report(ended),
+            accepted = accept(&listener, &permits) => match accepted {
+                Ok(accepted) => _ = connections.spawn(handle(door.clone(), accepted, for_connections.clone())),
+                Err(error) => {
+                    warn!(%error, "cannot accept a Kafka connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    while let Some(ended) = connections.join_next().await {
+        report(ended);
+    }
+}
+
+struct Accepted {
+    stream: TcpStream,
+    peer: SocketAddr,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> std::io::Result<Accepted> {
+    let (stream, peer) = listener.accept().await?;
+    let permit = permits.clone().try_acquire_owned().ok();
+    Ok(Accepted { stream, peer, permit })
+}
+
+async fn handle(door: Arc<Door>, accepted: Accepted, stopping: watch::Receiver<bool>) {
+    let Accepted { mut stream, peer, permit } = accepted;
+    let Some(_permit) = permit else {
+        // Closed at once: a client that is told so tries another node, one that is left in the backlog hangs.
+        debug!(%peer, "too many connections");
+        return;
+    };
+    if let Err(error) = stream.set_nodelay(true) {
+        debug!(%peer, %error, "connection lost before it began");
+        return;
+    }
+    if let Err(reason) = connection::serve(door, stream.split(), peer, stopping).await {
+        debug!(%peer, %reason, "connection closed");
+    }
+}
+
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        // The panic itself was logged by the panic hook; its connection is gone, the node is not.
+        warn!(%error, "a connection's task failed");
+    }
+}
