@@ -2,3 +2,4 @@
 //!
 //! The program is `main.rs`; this library exists so that fuzz targets and tests enter by the same doors.
 
+pub mod config;

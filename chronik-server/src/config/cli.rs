@@ -1,0 +1,176 @@
+//! The command line: a flag for every key, and the commands that only read and print.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::Styles;
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use super::definition::{Definition, definitions};
+use super::layers::Sources;
+use super::value::{Kind, Literal};
+use super::{Environment, SECTIONS, docs, nearest};
+
+/// What the command line asks for.
+#[derive(Clone, Debug)]
+pub enum Invocation {
+    /// Serve until told to stop.
+    Serve(Sources),
+    /// Say whether the configuration is valid.
+    Check(Sources),
+    /// Print a text and end.
+    Print(Document),
+}
+
+/// A text that is made from the tables of this program.
+#[derive(Clone, Debug)]
+pub enum Document {
+    /// A configuration file with every default.
+    DefaultFile,
+    /// What one key or section means.
+    Explanation(String),
+    /// The configuration reference.
+    ConfigReference,
+    /// The metrics reference.
+    MetricsReference,
+}
+
+/// Reads the command line. An error prints itself and knows its exit code.
+pub fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: Environment,
+) -> Result<Invocation, clap::Error> {
+    let matches = command().try_get_matches_from(arguments)?;
+    let sources = Sources {
+        file: matches.get_one::<PathBuf>("config").cloned(),
+        environment,
+        flags: flags_of(&matches),
+    };
+    match matches.subcommand() {
+        None => Ok(Invocation::Serve(sources)),
+        Some(("metrics", _)) => Ok(Invocation::Print(Document::MetricsReference)),
+        Some(("config", config)) => match config.subcommand() {
+            Some(("check", _)) => Ok(Invocation::Check(sources)),
+            Some(("explain", explain)) => explanation(explain).map(Invocation::Print),
+            Some(("docs", _)) => Ok(Invocation::Print(Document::ConfigReference)),
+            _ => Ok(Invocation::Print(Document::DefaultFile)),
+        },
+        Some((name, _)) => unreachable!("clap accepted the command {name}, which nobody declared"),
+    }
+}
+
+/// The whole command line.
+pub(super) fn command() -> Command {
+    Command::new("chronik-server")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("A Kafka-compatible log. Without arguments it serves 127.0.0.1:9092 and keeps its data in ./chronik-data.")
+        .after_help(EXAMPLES)
+        .styles(Styles::styled())
+        .disable_help_subcommand(true)
+        .arg(config_file_argument())
+        .args(definitions().map(flag))
+        .subcommand(config_command())
+        .subcommand(metrics_command())
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  chronik-server
+      one node on this machine, no questions asked
+  chronik-server --node-data-dir /var/lib/chronik --kafka-listen 0.0.0.0:9092 --kafka-advertised broker-1:9092
+      one node that other machines reach as broker-1
+  chronik-server config default > chronik.toml && chronik-server --config chronik.toml
+      the same from a file
+  chronik-server config explain raft.election_ticks
+      what a key means, and its flag and variable
+
+A flag wins over the environment, the environment over the file, the file over the default.
+Exit codes: 0 stopped as asked, 1 failed while running, 2 wrong usage or configuration, 70 storage failed.";
+
+fn config_file_argument() -> Arg {
+    Arg::new("config")
+        .long("config")
+        .value_name("FILE")
+        .help("Configuration file in TOML; no file is read otherwise [env: CHRONIK_CONFIG]")
+        .value_parser(clap::value_parser!(PathBuf))
+        .global(true)
+}
+
+fn flag(definition: &'static Definition) -> Arg {
+    let default = definition.default_shown();
+    let flag = Arg::new(definition.path)
+        .long(definition.flag())
+        .value_name(definition.kind.placeholder)
+        .help(format!("{} [default: {default}]", definition.sentence))
+        .help_heading(definition.section)
+        // A value is parsed once, by the code that also reads files and variables.
+        .allow_hyphen_values(true);
+    match definition.kind {
+        Kind {
+            literal: Literal::List,
+            ..
+        } => flag.action(ArgAction::Append),
+        _ => flag.action(ArgAction::Set),
+    }
+}
+
+fn config_command() -> Command {
+    let key = Arg::new("key")
+        .value_name("KEY")
+        .required(true)
+        .help("A key like raft.election_ticks, or a section like raft");
+    Command::new("config")
+        .about("Show, explain and check the configuration")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .subcommand(Command::new("default").about("Print a file with every key and its default"))
+        .subcommand(
+            Command::new("explain")
+                .about("Say what a key means")
+                .arg(key),
+        )
+        .subcommand(
+            Command::new("check")
+                .about("Say whether file, environment and flags make a valid configuration"),
+        )
+        .subcommand(Command::new("docs").about("Print the reference as Markdown"))
+}
+
+fn metrics_command() -> Command {
+    Command::new("metrics")
+        .hide(true)
+        .about("Describe the metrics")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .subcommand(Command::new("docs").about("Print the reference as Markdown"))
+}
+
+fn flags_of(matches: &ArgMatches) -> Vec<(&'static str, String)> {
+    definitions()
+        .filter_map(|definition| {
+            let texts = matches.get_many::<String>(definition.path)?;
+            let texts: Vec<&str> = texts.map(String::as_str).collect();
+            Some((definition.path, texts.join(",")))
+        })
+        .collect()
+}
+
+fn explanation(matches: &ArgMatches) -> Result<Document, clap::Error> {
+    let written = matches
+        .get_one::<String>("key")
+        .expect("clap requires the key");
+    docs::explain(written)
+        .map(Document::Explanation)
+        .ok_or_else(|| {
+            let sections = SECTIONS.iter().map(|section| section.name);
+            let known = definitions()
+                .map(|definition| definition.path)
+                .chain(sections);
+            let hint = nearest::did_you_mean(written, known);
+            let message = format!("unknown key `{written}`; {hint}\n");
+            clap::Error::raw(ErrorKind::InvalidValue, message)
+        })
+}
