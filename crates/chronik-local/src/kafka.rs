@@ -1,0 +1,203 @@
+//! The command line of an Apache Kafka node: KRaft, broker and controller in one process, as shipped.
+
+use std::ffi::OsString;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::error::LocalError;
+use crate::foreign::{maven, run};
+use crate::node::Node;
+use crate::ports::free_port;
+use crate::process::Launch;
+
+/// The current release, from Maven Central.
+pub const VERSION: &str = "4.3.0";
+
+/// A JVM on a busy two-core machine.
+const READY_BOUND: Duration = Duration::from_secs(120);
+/// `KAFKA_HEAP_OPTS` of the shipped `kafka-server-start.sh`.
+const SERVER_HEAP: [&str; 2] = ["-Xmx1G", "-Xms1G"];
+/// `KAFKA_HEAP_OPTS` of the shipped performance tools.
+const TOOL_HEAP: &str = "-Xmx512M";
+/// `KAFKA_JVM_PERFORMANCE_OPTS` of the shipped `kafka-run-class.sh`.
+const PERFORMANCE: [&str; 7] = [
+    "-server",
+    "-XX:+UseG1GC",
+    "-XX:MaxGCPauseMillis=20",
+    "-XX:InitiatingHeapOccupancyPercent=35",
+    "-XX:+ExplicitGCInvokesConcurrent",
+    "-XX:MaxInlineLevel=15",
+    "-Djava.awt.headless=true",
+];
+
+/// How to start a node: a folder of its own and settings by their names in `server.properties`.
+#[derive(Clone, Debug)]
+pub struct KafkaOptions {
+    dir: PathBuf,
+    settings: Vec<(String, String)>,
+}
+
+impl KafkaOptions {
+    /// `dir` holds configuration, data and log; it must exist and be empty.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            settings: Vec::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn with(mut self, key: &str, value: &str) -> Self {
+        self.settings.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Formats the data directory, starts the node on free loopback ports and waits until it serves.
+    pub fn start(&self) -> Result<Node, LocalError> {
+        let class_path = class_path()?;
+        let kafka = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+        let controller = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+        let data_dir = self.dir.join("data");
+        let properties = self.dir.join("server.properties");
+        let logging = self.dir.join("log4j2.yaml");
+        write(&properties, &self.properties(kafka, controller, &data_dir))?;
+        write(&logging, LOGGING)?;
+        format(&class_path, &properties, &logging)?;
+        let mut args: Vec<OsString> = Vec::new();
+        args.extend(SERVER_HEAP.map(OsString::from));
+        args.extend(PERFORMANCE.map(OsString::from));
+        args.push(logging_flag(&logging).into());
+        args.extend(["-cp".into(), class_path.into(), "kafka.Kafka".into()]);
+        args.push(properties.into());
+        let launch = Launch {
+            name: "kafka".into(),
+            program: "java".into(),
+            args,
+            environment: Vec::new(),
+            working_dir: self.dir.clone(),
+            log: self.dir.join("kafka.log"),
+        };
+        Node::start(launch, kafka, None, data_dir, READY_BOUND)
+    }
+
+    /// The values of the shipped `config/server.properties`, with ports and folder of our own.
+    fn properties(&self, kafka: SocketAddr, controller: SocketAddr, data_dir: &Path) -> String {
+        let mut text = format!(
+            "process.roles=broker,controller\n\
+             node.id=1\n\
+             controller.quorum.bootstrap.servers={controller}\n\
+             listeners=PLAINTEXT://{kafka},CONTROLLER://{controller}\n\
+             inter.broker.listener.name=PLAINTEXT\n\
+             advertised.listeners=PLAINTEXT://{kafka},CONTROLLER://{controller}\n\
+             controller.listener.names=CONTROLLER\n\
+             listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT\n\
+             num.network.threads=3\n\
+             num.io.threads=8\n\
+             socket.send.buffer.bytes=102400\n\
+             socket.receive.buffer.bytes=102400\n\
+             socket.request.max.bytes=104857600\n\
+             log.dirs={}\n\
+             num.partitions=1\n\
+             num.recovery.threads.per.data.dir=2\n\
+             offsets.topic.replication.factor=1\n\
+             share.coordinator.state.topic.replication.factor=1\n\
+             share.coordinator.state.topic.min.isr=1\n\
+             transaction.state.log.replication.factor=1\n\
+             transaction.state.log.min.isr=1\n\
+             log.retention.hours=168\n\
+             log.segment.bytes=1073741824\n\
+             log.retention.check.interval.ms=300000\n",
+            data_dir.display()
+        );
+        for (key, value) in &self.settings {
+            text.push_str(&format!("{key}={value}\n"));
+        }
+        text
+    }
+}
+
+/// The class path of broker and tools.
+pub fn class_path() -> Result<String, LocalError> {
+    maven::class_path(
+        &format!("kafka-{VERSION}"),
+        &[
+            ("org.apache.kafka", "kafka_2.13", VERSION),
+            ("org.apache.kafka", "kafka-tools", VERSION),
+            // Kafka ships this binding with its broker; its absence would make logging unrealistically cheap.
+            ("org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.4"),
+        ],
+    )
+}
+
+/// One of Kafka's own tools, as its shell script would start it; `dir` is for its logging configuration.
+pub fn tool(dir: &Path, class: &str) -> Result<Command, LocalError> {
+    let logging = dir.join("tool-log4j2.yaml");
+    write(&logging, LOGGING)?;
+    let mut command = Command::new("java");
+    command
+        .arg(TOOL_HEAP)
+        .args(PERFORMANCE)
+        .arg(logging_flag(&logging))
+        .args(["-cp", &class_path()?, class]);
+    Ok(command)
+}
+
+const LOGGING: &str = "\
+Configuration:
+  Appenders:
+    Console:
+      name: STDERR
+      target: SYSTEM_ERR
+      PatternLayout:
+        pattern: \"[%d] %p %m (%c)%n\"
+  Loggers:
+    Root:
+      level: WARN
+      AppenderRef:
+        - ref: STDERR
+";
+
+fn logging_flag(file: &Path) -> String {
+    format!("-Dlog4j2.configurationFile={}", file.display())
+}
+
+fn format(class_path: &str, properties: &Path, logging: &Path) -> Result<(), LocalError> {
+    let mut tool = Command::new("java");
+    tool.args([
+        &logging_flag(logging),
+        "-cp",
+        class_path,
+        "kafka.tools.StorageTool",
+    ])
+    .args([
+        "format",
+        "--standalone",
+        "-t",
+        "MkU3OEVBNTcwNTJENDM2Qg",
+        "-c",
+    ])
+    .arg(properties);
+    run("kafka-storage format", &mut tool).map(drop)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), LocalError> {
+    fs::write(path, text).map_err(LocalError::file("write", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_follow_the_shipped_ones_so_that_they_win() {
+        let options = KafkaOptions::new("/nowhere").with("num.partitions", "4");
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let text = options.properties(address, address, Path::new("/data"));
+        let shipped = text.find("num.partitions=1").unwrap();
+        let ours = text.find("num.partitions=4").unwrap();
+        assert!(shipped < ours);
+    }
+}

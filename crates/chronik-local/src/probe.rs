@@ -1,0 +1,105 @@
+//! Questions to a running node, asked over plain sockets with a bound on every step.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+const ANSWER_BOUND: Duration = Duration::from_secs(2);
+/// More than any broker's version table; a longer answer is not one.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// Whether a Kafka broker answers an ApiVersions request now.
+pub fn serves_kafka(address: SocketAddr) -> bool {
+    ask_api_versions(address).is_ok()
+}
+
+/// The body of a `GET` when the status is 200; `None` otherwise.
+pub fn http_ok(address: SocketAddr, path: &str) -> Option<String> {
+    let answer = http_get(address, path).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split_whitespace().nth(1)?;
+    (status == "200").then(|| body.to_owned())
+}
+
+fn ask_api_versions(address: SocketAddr) -> io::Result<()> {
+    /// ApiVersions (18) version 0, correlation id 7, client id "probe".
+    const REQUEST: &[u8] = b"\x00\x00\x00\x0f\x00\x12\x00\x00\x00\x00\x00\x07\x00\x05probe";
+    let mut stream = connect(address)?;
+    stream.write_all(REQUEST)?;
+    let mut length = [0; 4];
+    stream.read_exact(&mut length)?;
+    let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
+    if !(10..=ANSWER_BYTES_MAX).contains(&length) {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut answer = vec![0; length];
+    stream.read_exact(&mut answer)?;
+    let has_our_correlation_id = answer[..4] == [0, 0, 0, 7];
+    let has_no_error = answer[4..6] == [0, 0];
+    if has_our_correlation_id && has_no_error {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::InvalidData.into())
+    }
+}
+
+fn http_get(address: SocketAddr, path: &str) -> io::Result<String> {
+    let mut stream = connect(address)?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, ANSWER_BOUND)?;
+    stream.set_read_timeout(Some(ANSWER_BOUND))?;
+    stream.set_write_timeout(Some(ANSWER_BOUND))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    fn answering(answer: &'static [u8]) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 512];
+            let _ = stream.read(&mut request).unwrap();
+            stream.write_all(answer).unwrap();
+        });
+        address
+    }
+
+    #[test]
+    fn an_api_versions_answer_means_serving() {
+        let address = answering(b"\0\0\0\x0a\0\0\0\x07\0\0\0\0\0\0");
+        assert!(serves_kafka(address));
+    }
+
+    #[test]
+    fn an_error_or_another_protocol_does_not() {
+        assert!(!serves_kafka(answering(
+            b"\0\0\0\x0a\0\0\0\x07\0\x23\0\0\0\0"
+        )));
+        assert!(!serves_kafka(answering(b"HTTP/1.1 400 Bad Request\r\n")));
+    }
+
+    #[test]
+    fn http_bodies_are_returned_only_for_200() {
+        let ready = answering(b"HTTP/1.1 200 OK\r\n\r\nready\n");
+        assert_eq!(http_ok(ready, "/readyz").as_deref(), Some("ready\n"));
+        let waiting = answering(b"HTTP/1.1 503 Service Unavailable\r\n\r\nrecovering");
+        assert_eq!(http_ok(waiting, "/readyz"), None);
+    }
+}
