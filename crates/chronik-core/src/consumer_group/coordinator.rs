@@ -63,7 +63,7 @@ pub enum Action {
 pub struct Coordinator {
     config: Config,
     image: Image,
-    groups: Groups,
+    pub(super) groups: Groups,
     appends: Appends,
     next_check_ms: u64,
 }
