@@ -2,4 +2,8 @@
 //!
 //! The program is `main.rs`; this library exists so that fuzz targets and tests enter by the same doors.
 
+pub mod broker;
+pub mod clock;
 pub mod config;
+pub mod metrics;
+mod raft;

@@ -14,8 +14,6 @@ pub struct BatchFound {
     pub bounds: Bounds,
     /// Whole batches, the first matching one among them; none if no record matches.
     pub batch: Option<Bytes>,
-    /// The time to look for in it: the one asked for, or the largest of the log.
-    pub timestamp: i64,
 }
 
 /// An epoch and the offset after its last record.
@@ -132,19 +130,15 @@ impl Broker {
         expected_epoch: Option<i32>,
         what: Sought,
     ) -> Result<BatchFound, ReadError> {
-        let (bounds, plan, timestamp) = match self.find(group, expected_epoch, what).await? {
-            Position::Batch(bounds, plan, timestamp) => (bounds, plan, timestamp),
+        let (bounds, plan) = match self.find(group, expected_epoch, what).await? {
+            Position::Batch(bounds, plan) => (bounds, plan),
             other => unreachable!("a batch was asked for, not {other:?}"),
         };
         let batch = match plan {
             Some(plan) => self.read_stored(plan).await?.into_iter().next(),
             None => None,
         };
-        Ok(BatchFound {
-            bounds,
-            batch,
-            timestamp,
-        })
+        Ok(BatchFound { bounds, batch })
     }
 
     async fn find(

@@ -57,7 +57,7 @@ pub enum ExtendRefused {
     Propose(#[from] ProposeError),
 }
 
-pub const MAX_PARTITIONS: u32 = 10_000;
+pub(super) const MAX_PARTITIONS: u32 = 10_000;
 
 impl Broker {
     /// Checks a creation and completes it with defaults, without doing it.

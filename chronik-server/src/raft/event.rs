@@ -141,7 +141,7 @@ pub enum Sought {
 pub(crate) enum Position {
     Bounds(Bounds),
     /// The batch to look into, none if there is no such record.
-    Batch(Bounds, Option<chronik_wal::Plan>, i64),
+    Batch(Bounds, Option<chronik_wal::Plan>),
     EpochEnd(Option<(i32, i64)>),
     Epoch(Option<i32>),
 }
@@ -258,11 +258,14 @@ impl Waiter {
         })
     }
 
-    /// Takes note of what is there already and says how much is missing.
-    pub(crate) fn start(&self, min_bytes: u64, present: u64) -> bool {
-        self.missing_bytes
-            .store(min_bytes.saturating_sub(present), Ordering::Relaxed);
-        present < min_bytes
+    /// Whether `present` bytes satisfy it; what is missing is counted from here on.
+    pub(crate) fn has_enough(&self, present: u64) -> bool {
+        let missing = self
+            .missing_bytes
+            .load(Ordering::Relaxed)
+            .saturating_sub(present);
+        self.missing_bytes.store(missing, Ordering::Relaxed);
+        missing == 0
     }
 
     /// More became visible. Only the shard calls this, hence no read-modify-write race.

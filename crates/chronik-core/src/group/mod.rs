@@ -288,6 +288,11 @@ impl Group {
             .filter(|term| *term > 0)
     }
 
+    /// The entries of a state group that are not applied yet: no state covers them.
+    pub fn unapplied(&self) -> impl ExactSizeIterator<Item = &Entry> {
+        self.node.store().after(self.node.raft.raft_log.applied)
+    }
+
     /// Drops cached entries up to `index`; durable ones only.
     pub fn evict(&mut self, index: u64) {
         let durable = self.node.raft.raft_log.persisted;

@@ -110,6 +110,12 @@ impl View {
         self.last_index = self.tail.back().expect("entries were pushed").index;
     }
 
+    /// The cached entries above `index`.
+    pub(super) fn after(&self, index: u64) -> impl ExactSizeIterator<Item = &Entry> {
+        let first = self.tail.partition_point(|entry| entry.index <= index);
+        self.tail.range(first..)
+    }
+
     pub(super) fn evict(&mut self, index: u64) {
         while self
             .tail

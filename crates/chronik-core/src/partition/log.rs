@@ -83,11 +83,14 @@ impl Log {
         self.end_offset = batch.next_offset();
     }
 
-    /// Remembers which entry the records up to now came in.
-    pub fn entry_appended(&mut self, index: u64) {
-        let newest = self.uncommitted.back().map_or(0, |(index, _)| *index);
-        assert!(index > newest, "entries are appended in order");
-        self.uncommitted.push_back((index, self.end_offset));
+    /// Remembers that the records of entry `index` end before `next_offset`.
+    pub fn entry_appended(&mut self, index: u64, next_offset: i64) {
+        let (newest_index, newest_offset) = self.uncommitted.back().copied().unwrap_or_default();
+        assert!(
+            index > newest_index && next_offset >= newest_offset,
+            "entries are appended in order"
+        );
+        self.uncommitted.push_back((index, next_offset));
     }
 
     /// A leader begins its term here, even if it never appends a record.
@@ -132,6 +135,13 @@ impl Log {
         }
     }
 
+    /// After a restart: the log is known to start at `offset`, and what was trimmed had been committed.
+    pub fn trim_recovered(&mut self, offset: i64) {
+        assert!(offset <= self.end_offset, "a trim point lies within its log");
+        self.high_watermark = self.high_watermark.max(offset);
+        self.trim(offset);
+    }
+
     /// The largest epoch at or below `epoch`, and where it ends: OffsetForLeaderEpoch.
     pub fn epoch_end(&self, epoch: i32) -> Option<(i32, i64)> {
         let newest = self.epochs.last()?;
@@ -152,12 +162,6 @@ impl Log {
     pub fn epoch_at(&self, offset: i64) -> Option<i32> {
         let after = self.epochs.partition_point(|start| start.offset <= offset);
         Some(self.epochs[after.checked_sub(1)?].epoch)
-    }
-
-    /// After a restart of a group whose whole log is committed: everything that is there is visible.
-    pub fn all_committed(&mut self) {
-        self.uncommitted.clear();
-        self.high_watermark = self.end_offset;
     }
 
     pub fn encode(&self, out: &mut Writer) {

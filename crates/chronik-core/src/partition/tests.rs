@@ -78,7 +78,7 @@ fn epochs_end_where_the_next_begins() {
         )
         .unwrap();
     }
-    log.entry_appended(3);
+    log.entry_appended(3, 30);
     log.committed(3);
     assert_eq!(log.epoch_end(1), Some((1, 20)));
     assert_eq!(log.epoch_end(3), Some((1, 20)));
@@ -118,7 +118,7 @@ proptest! {
         for (index, (producer, count)) in steps.into_iter().enumerate() {
             append(&mut log, header(producer, 0, next[producer as usize], count)).unwrap();
             next[producer as usize] += count;
-            log.entry_appended(index as u64 + 1);
+            log.entry_appended(index as u64 + 1, log.end_offset());
             log.committed(index as u64 / 2);
         }
         let mut out = Writer::new();

@@ -1,0 +1,194 @@
+//! Answers questions about partitions from memory, or with a plan that the asker reads from disk.
+
+use chronik_core::ids::GroupUid;
+use chronik_core::partition::Log;
+use chronik_core::partition::producers::Producer;
+use chronik_wal::From;
+
+use super::event::{
+    Bounds, Data, Description, Find, Found, GroupError, KeptState, Position, Read, ReadError,
+    ReadPartition, Sought,
+};
+use super::replica::{Records, Replica, State};
+use super::shard::Shard;
+
+impl Shard {
+    pub(super) fn read(&mut self, read: Read) {
+        let mut room = Room {
+            left: read.max_bytes,
+            first: true,
+        };
+        let mut present = 0;
+        let mut urgent = false;
+        let mut answers = Vec::with_capacity(read.partitions.len());
+        for partition in &read.partitions {
+            let before = room.left;
+            let answer = self.read_one(partition, &mut room);
+            present += before - room.left;
+            urgent |= answer.is_err();
+            answers.push(answer);
+        }
+        if let Some(waiter) = read.waiter {
+            if urgent || waiter.has_enough(present as u64) {
+                waiter.wake();
+            } else {
+                for partition in &read.partitions {
+                    if let Some(records) = self
+                        .replicas
+                        .get_mut(&partition.group)
+                        .and_then(Replica::records)
+                    {
+                        records.wait(waiter.clone());
+                    }
+                }
+            }
+        }
+        let _ = read.reply.send(answers);
+    }
+
+    pub(super) fn find(&mut self, find: Find) {
+        let _ = find
+            .reply
+            .send(self.position(find.group, find.expected_epoch, find.what));
+    }
+
+    pub(super) fn describe(&self, groups: &[GroupUid]) -> Vec<Option<Description>> {
+        let describe = |group: &GroupUid| {
+            let replica = self.replicas.get(group)?;
+            let State::Records(records) = &replica.state else {
+                return None;
+            };
+            let bounds = replica.bounds(&records.log);
+            Some(Description {
+                bounds,
+                bytes: self.index.bytes(group.0),
+                leads: replica.leads(),
+            })
+        };
+        groups.iter().map(describe).collect()
+    }
+
+    pub(super) fn producers(&self, group: GroupUid) -> Result<Vec<(i64, Producer)>, GroupError> {
+        let (_, records) = self.led(group)?;
+        Ok(records
+            .log
+            .producers()
+            .iter()
+            .map(|(id, producer)| (id, producer.clone()))
+            .collect())
+    }
+
+    pub(super) fn kept_state(&self, group: GroupUid) -> Result<KeptState, GroupError> {
+        let (replica, records) = self.led(group)?;
+        let bounds = Some(replica.bounds(&records.log));
+        Ok(match &records.kept_state {
+            Some((offset, state)) => KeptState {
+                offset: *offset,
+                state: Some(state.clone()),
+                bounds,
+            },
+            None => KeptState {
+                offset: records.log.start_offset(),
+                state: None,
+                bounds,
+            },
+        })
+    }
+
+    fn read_one(&self, partition: &ReadPartition, room: &mut Room) -> Result<Found, ReadError> {
+        let (bounds, log, records) = self.readable(partition.group, partition.expected_epoch)?;
+        let offset = partition.offset;
+        if offset < log.start_offset() || offset > log.end_offset() {
+            return Err(ReadError::OutOfRange(bounds));
+        }
+        let most = partition.max_bytes.min(room.left);
+        if offset >= log.high_watermark() || (most == 0 && !room.first) {
+            return Ok(Found {
+                bounds,
+                data: Data::Cached(Vec::new()),
+            });
+        }
+        let data = match records.cached_from(offset, most, room.first) {
+            Some(batches) => {
+                room.take(batches.iter().map(|batch| batch.len()).sum());
+                Data::Cached(batches)
+            }
+            None => {
+                // What is on disk is not measured here: it counts as all that it may be.
+                room.take(most.max(1));
+                Data::Stored(
+                    self.index
+                        .plan(partition.group.0, From::Offset(offset as u64), most),
+                )
+            }
+        };
+        Ok(Found { bounds, data })
+    }
+
+    fn position(
+        &self,
+        group: GroupUid,
+        expected_epoch: Option<i32>,
+        what: Sought,
+    ) -> Result<Position, ReadError> {
+        let (bounds, log, _) = self.readable(group, expected_epoch)?;
+        Ok(match what {
+            Sought::Bounds => Position::Bounds(bounds),
+            Sought::Timestamp(timestamp) => Position::Batch(
+                bounds,
+                self.index.first_at_or_after_timestamp(group.0, timestamp),
+            ),
+            Sought::MaxTimestamp => Position::Batch(bounds, self.index.max_timestamp(group.0)),
+            Sought::EpochEnd(epoch) => Position::EpochEnd(log.epoch_end(epoch)),
+            Sought::EpochAt(offset) => Position::Epoch(log.epoch_at(offset)),
+        })
+    }
+
+    /// A partition that may be read now: led here, in a term that has committed, in the epoch the client knows.
+    fn readable(
+        &self,
+        group: GroupUid,
+        expected_epoch: Option<i32>,
+    ) -> Result<(Bounds, &Log, &Records), ReadError> {
+        let replica = self.replicas.get(&group).ok_or(ReadError::UnknownGroup)?;
+        let State::Records(records) = &replica.state else {
+            return Err(ReadError::UnknownGroup);
+        };
+        if !replica.group.is_leader() {
+            return Err(ReadError::NotLeader(replica.hint()));
+        }
+        if !replica.leads() {
+            return Err(ReadError::NotReady);
+        }
+        let bounds = replica.bounds(&records.log);
+        match expected_epoch {
+            Some(expected) if expected < bounds.epoch => Err(ReadError::FencedEpoch(bounds.epoch)),
+            Some(expected) if expected > bounds.epoch => Err(ReadError::UnknownEpoch(bounds.epoch)),
+            _ => Ok((bounds, &records.log, records)),
+        }
+    }
+
+    fn led(&self, group: GroupUid) -> Result<(&Replica, &Records), GroupError> {
+        let replica = self.replicas.get(&group).ok_or(GroupError::Unknown)?;
+        let State::Records(records) = &replica.state else {
+            return Err(GroupError::Unknown);
+        };
+        match replica.leads() {
+            true => Ok((replica, records)),
+            false => Err(GroupError::NotLeader(replica.hint())),
+        }
+    }
+}
+
+/// How much of an answer may still be filled. The very first batch goes out whatever its size (KIP-74).
+struct Room {
+    left: usize,
+    first: bool,
+}
+
+impl Room {
+    fn take(&mut self, bytes: usize) {
+        self.first &= bytes == 0;
+        self.left = self.left.saturating_sub(bytes);
+    }
+}

@@ -1,0 +1,253 @@
+//! The thread that owns every group of this node: one inbox, one cycle, no lock.
+//!
+//! A cycle takes what has arrived, lets each touched group settle, and hands all their entries to the log at once, so
+//! that one sync serves many groups.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use chronik_core::group::Action;
+use chronik_core::ids::{GroupUid, NodeId};
+use chronik_wal::{Index, RefusedReason, Task, Writer};
+use imbl::OrdMap;
+use tokio::sync::{oneshot, watch};
+
+use super::Token;
+use super::event::{Append, AppendError, Event};
+use super::meta::Proposals;
+use super::replica::Replica;
+use super::upkeep::Upkeep;
+use crate::broker::view::{GroupStatus, View};
+use crate::metrics::Metrics;
+
+/// What a shard is told once.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) node: NodeId,
+    /// This node's replicas in Raft: a number of its incarnation, never used again.
+    pub(super) replica: u64,
+    pub(super) election_ticks: usize,
+    pub(super) heartbeat_ticks: usize,
+    pub(super) cache_bytes: usize,
+    pub(super) retention_interval: Duration,
+    pub(super) min_insync_replicas: u32,
+    pub(super) snapshot_log_entries: u64,
+    /// What fits into a segment whatever else is in its frame.
+    pub(super) max_batch_bytes: u32,
+}
+
+pub(super) struct Shard {
+    pub(super) settings: Settings,
+    pub(super) inbox: Receiver<Event>,
+    pub(super) replicas: HashMap<GroupUid, Replica>,
+    pub(super) touched: Vec<GroupUid>,
+    pub(super) actions: Vec<Action>,
+    /// What the log is to write next.
+    pub(super) tasks: Vec<Task<Token>>,
+    pub(super) writer: Writer<Token>,
+    pub(super) index: Index,
+    /// Which replica holds the oldest cached entry, and its size.
+    pub(super) cache_order: VecDeque<(GroupUid, usize)>,
+    pub(super) cached_bytes: usize,
+    pub(super) proposals: Proposals,
+    pub(super) upkeep: Upkeep,
+    /// Who leads each group, shared with the published views.
+    pub(super) statuses: OrdMap<GroupUid, Arc<GroupStatus>>,
+    pub(super) view: watch::Sender<Arc<View>>,
+    /// Groups of the last run that do not lead yet.
+    pub(super) starting: HashSet<GroupUid>,
+    pub(super) started: watch::Sender<bool>,
+    pub(super) disk_full: bool,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+/// Events of one cycle: enough to fill a frame, few enough to keep the cycle short.
+const MAX_CYCLE_EVENTS: usize = 4096;
+/// While the log's queue is full, how soon to offer again what it refused.
+const RESUBMIT_AFTER: Duration = Duration::from_millis(1);
+
+impl Shard {
+    /// Runs until told to stop, or until nobody is left who could send anything.
+    pub(super) fn run(mut self) {
+        self.settle();
+        let stop = loop {
+            match self.inbox.recv_timeout(self.patience()) {
+                Ok(event) => {
+                    if let Some(reply) = self.cycle(event) {
+                        break Some(reply);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => self.settle(),
+                Err(RecvTimeoutError::Disconnected) => break None,
+            }
+            self.look_after();
+        };
+        self.finish();
+        if let Some(reply) = stop {
+            let _ = reply.send(());
+        }
+    }
+
+    /// Marks a group to be settled in this cycle.
+    pub(super) fn touch(&mut self, group: GroupUid) {
+        if let Some(replica) = self
+            .replicas
+            .get_mut(&group)
+            .filter(|replica| !replica.touched)
+        {
+            replica.touched = true;
+            self.touched.push(group);
+        }
+    }
+
+    /// Everything that has arrived, then what follows from it. Returns the one who wants the shard to stop.
+    fn cycle(&mut self, first: Event) -> Option<oneshot::Sender<()>> {
+        let begun = Instant::now();
+        let mut stop = self.handle(first);
+        for _ in 1..MAX_CYCLE_EVENTS {
+            if stop.is_some() {
+                break;
+            }
+            match self.inbox.try_recv() {
+                Ok(event) => stop = self.handle(event),
+                Err(_) => break,
+            }
+        }
+        self.settle();
+        let spent = begun.elapsed();
+        self.metrics.shard.busy.add(spent);
+        self.metrics.shard.cycle.observe(spent);
+        stop
+    }
+
+    fn handle(&mut self, event: Event) -> Option<oneshot::Sender<()>> {
+        match event {
+            Event::Append(appends) => appends.into_iter().for_each(|append| self.append(append)),
+            Event::Read(read) => self.read(*read),
+            Event::Find(find) => self.find(find),
+            Event::Propose { command, reply } => self.propose(command, reply.into()),
+            Event::ProducerId { reply } => self.producer_id(reply),
+            Event::Trim {
+                group,
+                offset,
+                reply,
+            } => self.trim_records(group, offset, reply),
+            Event::Describe { groups, reply } => _ = reply.send(self.describe(&groups)),
+            Event::Producers { group, reply } => _ = reply.send(self.producers(group)),
+            Event::KeepState {
+                group,
+                offset,
+                state,
+            } => self.keep_state(group, offset, state),
+            Event::KeptState { group, reply } => _ = reply.send(self.kept_state(group)),
+            Event::Log(notice) => self.noticed(notice),
+            Event::Stop { reply } => return Some(reply),
+        }
+        None
+    }
+
+    fn append(&mut self, append: Append) {
+        if self.disk_full {
+            let _ = append.reply.send(Err(AppendError::DiskFull));
+            return;
+        }
+        let (bytes, most) = (append.batch.len(), self.settings.max_batch_bytes);
+        if bytes > most as usize {
+            let _ = append
+                .reply
+                .send(Err(AppendError::TooLarge { bytes, most }));
+            return;
+        }
+        let Some(replica) = self.replicas.get_mut(&append.group) else {
+            let _ = append.reply.send(Err(AppendError::UnknownGroup));
+            return;
+        };
+        let group = append.group;
+        if replica.append(append) {
+            self.cache_order.push_back((group, bytes));
+            self.cached_bytes += bytes;
+            self.touch(group);
+        }
+    }
+
+    /// The same tail after every cycle: groups propose and act, the log gets its tasks, the cache its bound.
+    pub(super) fn settle(&mut self) {
+        while let Some(group) = self.touched.pop() {
+            let Some(replica) = self.replicas.get_mut(&group) else {
+                continue;
+            };
+            replica.touched = false;
+            replica.propose();
+            let mut actions = std::mem::take(&mut self.actions);
+            replica.group.drain(&mut actions);
+            self.obey(group, &mut actions);
+            self.actions = actions;
+        }
+        self.submit();
+        self.bound_cache();
+    }
+
+    /// Gives the log everything at once. A full queue keeps it here, in order, for the next cycle.
+    fn submit(&mut self) {
+        if self.tasks.is_empty() {
+            return;
+        }
+        if let Err(refused) = self.writer.submit(std::mem::take(&mut self.tasks)) {
+            assert_ne!(
+                refused.reason,
+                RefusedReason::TooLarge,
+                "batches are bounded when they are taken"
+            );
+            self.tasks = refused.returned;
+        }
+    }
+
+    fn bound_cache(&mut self) {
+        while self.cached_bytes > self.settings.cache_bytes {
+            let Some((group, bytes)) = self.cache_order.pop_front() else {
+                break;
+            };
+            self.cached_bytes -= bytes;
+            if let Some(records) = self.replicas.get_mut(&group).and_then(Replica::records) {
+                records.evict_oldest();
+            }
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        let until_upkeep = self.upkeep.due.saturating_duration_since(Instant::now());
+        if self.tasks.is_empty() {
+            until_upkeep
+        } else {
+            until_upkeep.min(RESUBMIT_AFTER)
+        }
+    }
+
+    /// Writes what was taken in, leaves a checkpoint and answers everyone whose bytes are durable.
+    fn finish(mut self) {
+        while !self.tasks.is_empty() {
+            self.submit();
+            std::thread::sleep(RESUBMIT_AFTER);
+        }
+        self.checkpoint_everything();
+        // Closing waits for the log's thread, which may wait for room in the inbox: keep taking.
+        let writer = self.writer;
+        let closing = std::thread::spawn(move || writer.close());
+        let mut durable = Vec::new();
+        loop {
+            let ended = closing.is_finished();
+            while let Ok(event) = self.inbox.try_recv() {
+                if let Event::Log(chronik_wal::Notice::Durable(tasks)) = event {
+                    durable.extend(tasks);
+                }
+            }
+            if ended {
+                break;
+            }
+            std::thread::sleep(RESUBMIT_AFTER);
+        }
+        super::effects::answer_last(&mut self.replicas, durable);
+    }
+}
