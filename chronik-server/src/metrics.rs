@@ -1,0 +1,210 @@
+//! Every metric, named once. Recording is an atomic addition to a field found at compile time; text is made on demand.
+
+pub mod docs;
+mod label;
+mod process;
+mod series;
+mod table;
+
+use std::fmt::Write as _;
+use std::sync::atomic::Ordering;
+
+use kafka_protocol::messages::ApiKey;
+
+pub use label::{
+    Closing, Direction, ErrorNumber, EventKind, FetchPhase, Label, Operation, ProducePhase, Queue,
+    SegmentState, TopicPhase, Version,
+};
+pub use series::{
+    Counter, Family, Gauge, Milliseconds, Peak, Seconds, SecondsCounter, SecondsSummary,
+};
+
+use table::metrics_table;
+
+metrics_table! {
+    /// The node as a whole.
+    node: NodeMetrics {
+        /// Always 1; the label says which version runs.
+        build: Family<Version, Gauge> = "chronik_build_info";
+        /// 1 while the node serves clients, 0 while it starts or stops.
+        ready: Gauge = "chronik_ready";
+    }
+
+    /// The clients' door.
+    kafka: KafkaMetrics {
+        /// Client connections open now.
+        connections: Gauge = "chronik_kafka_connections";
+        /// Client connections accepted.
+        accepted: Counter = "chronik_kafka_connections_accepted_total";
+        /// Client connections closed, by the reason.
+        closed: Family<Closing, Counter> = "chronik_kafka_connections_closed_total";
+        /// Requests answered, by API.
+        requests: Family<ApiKey, Counter> = "chronik_kafka_requests_total";
+        /// Time from the last byte of a request to its answer, by API; long polls wait on purpose.
+        request_latency: Family<ApiKey, Seconds> = "chronik_kafka_request_latency_seconds";
+        /// Errors in answers, by Kafka's error number; one answer may carry several.
+        errors: Family<ErrorNumber, Counter> = "chronik_kafka_errors_total";
+        /// Bytes read from and written to clients.
+        bytes: Family<Direction, Counter> = "chronik_kafka_bytes_total";
+        /// Requests read and not yet answered.
+        requests_in_flight: Gauge = "chronik_kafka_requests_in_flight";
+        /// Memory of requests read and not yet answered.
+        request_bytes_in_flight: Gauge = "chronik_kafka_request_bytes_in_flight";
+    }
+
+    /// Producing.
+    produce: ProduceMetrics {
+        /// Time a produced batch spends in each phase.
+        latency: Family<ProducePhase, Seconds> = "chronik_produce_latency_seconds";
+        /// Batches accepted.
+        batches: Counter = "chronik_produce_batches_total";
+        /// Records accepted.
+        records: Counter = "chronik_produce_records_total";
+        /// Bytes of the batches accepted.
+        bytes: Counter = "chronik_produce_bytes_total";
+        /// Batches answered with the offset of an earlier copy of themselves.
+        duplicates: Counter = "chronik_produce_duplicates_total";
+    }
+
+    /// Fetching.
+    fetch: FetchMetrics {
+        /// Time a fetch spends in each phase.
+        latency: Family<FetchPhase, Seconds> = "chronik_fetch_latency_seconds";
+        /// Bytes of records handed to clients.
+        bytes: Counter = "chronik_fetch_bytes_total";
+        /// Fetches that wait for records now.
+        waiting: Gauge = "chronik_fetch_waiting";
+        /// Reads answered from memory.
+        cache_hits: Counter = "chronik_fetch_cache_hits_total";
+        /// Reads that went to the log's files.
+        cache_misses: Counter = "chronik_fetch_cache_misses_total";
+    }
+
+    /// Topics and groups.
+    catalog: CatalogMetrics {
+        /// Topics, internal ones included.
+        topics: Gauge = "chronik_topics";
+        /// Partitions of all topics.
+        partitions: Gauge = "chronik_partitions";
+        /// Time to create a topic, by phase.
+        topic_creation: Family<TopicPhase, Seconds> = "chronik_topic_creation_seconds";
+        /// Consumer groups known to this node's coordinator.
+        consumer_groups: Gauge = "chronik_consumer_groups";
+        /// Members of all consumer groups.
+        consumer_group_members: Gauge = "chronik_consumer_group_members";
+        /// Rebalances completed.
+        rebalances: Counter = "chronik_consumer_group_rebalances_total";
+        /// Offset commits acknowledged.
+        offset_commits: Counter = "chronik_offset_commits_total";
+    }
+
+    /// Consensus.
+    raft: RaftMetrics {
+        /// Raft groups with a replica on this node.
+        groups: Gauge = "chronik_raft_groups";
+        /// Groups this node leads.
+        leader_count: Gauge = "chronik_raft_leader_count";
+        /// Groups this node follows.
+        follower_count: Gauge = "chronik_raft_follower_count";
+        /// Elections won by replicas of this node.
+        election_count: Counter = "chronik_raft_election_count";
+        /// Time from a proposal to its commit.
+        commit_latency: Milliseconds = "chronik_raft_commit_latency_ms";
+        /// Snapshots taken.
+        snapshot_count: Counter = "chronik_raft_snapshot_count";
+        /// Size of the newest snapshot.
+        snapshot_size: Gauge = "chronik_raft_snapshot_size_bytes";
+    }
+
+    /// The shard threads, which own the groups.
+    shard: ShardMetrics {
+        /// Time the shards spent working; a rate near 1 per thread means that they are the bottleneck.
+        busy: SecondsCounter = "chronik_shard_busy_seconds_total";
+        /// Time of one turn of the loop.
+        cycle: Seconds = "chronik_shard_cycle_seconds";
+        /// Events handled, by kind.
+        events: Family<EventKind, Counter> = "chronik_shard_events_total";
+    }
+
+    /// Bounded queues between the rooms.
+    queue: QueueMetrics {
+        /// Entries waiting now.
+        depth: Family<Queue, Gauge> = "chronik_queue_depth";
+        /// Most entries that ever waited.
+        depth_peak: Family<Queue, Peak> = "chronik_queue_depth_peak";
+        /// Entries refused because the queue was full.
+        refused: Family<Queue, Counter> = "chronik_queue_refused_total";
+    }
+
+    /// Waits for something outside the process's memory.
+    io: IoMetrics {
+        /// Duration of operations that ended in time.
+        duration: Family<Operation, Seconds> = "chronik_io_duration_seconds";
+        /// Operations given up because they took too long.
+        timeouts: Family<Operation, Counter> = "chronik_io_timeouts_total";
+    }
+
+    /// The write-ahead log.
+    wal: WalMetrics {
+        /// Bytes of frames written.
+        bytes: Counter = "chronik_wal_bytes_total";
+        /// Frames written; a frame is one group commit.
+        frames: Counter = "chronik_wal_frames_total";
+        /// Records written.
+        records: Counter = "chronik_wal_records_total";
+        /// Syncs completed.
+        syncs: Counter = "chronik_wal_syncs_total";
+        /// Time of a write with its sync.
+        sync_latency: SecondsSummary = "chronik_wal_sync_latency_seconds";
+        /// Segment files, by state.
+        segments: Family<SegmentState, Gauge> = "chronik_wal_segments";
+        /// Segment files used again.
+        recycled: Counter = "chronik_wal_segments_recycled_total";
+        /// Checkpoints written.
+        checkpoints: Counter = "chronik_wal_checkpoints_total";
+        /// Bytes moved so that sparse segments could be recycled.
+        defragmented: Counter = "chronik_wal_defragmented_bytes_total";
+        /// 1 if frames bypass the page cache, 0 if they go through it.
+        direct_io: Gauge = "chronik_wal_direct_io";
+        /// 1 while no further segment can be had.
+        disk_full: Gauge = "chronik_wal_disk_full";
+    }
+
+    /// The process, read when the metrics are.
+    process: ProcessMetrics {
+        /// CPU time used, user and system.
+        cpu: SecondsCounter = "process_cpu_seconds_total";
+        /// Resident memory.
+        resident_memory: Gauge = "process_resident_memory_bytes";
+        /// Most resident memory there ever was.
+        resident_memory_peak: Gauge = "process_resident_memory_peak_bytes";
+        /// Open file descriptors.
+        open_files: Gauge = "process_open_fds";
+        /// Threads.
+        threads: Gauge = "process_threads";
+        /// When the process started, in seconds since 1970.
+        start_time: Gauge = "process_start_time_seconds";
+    }
+}
+
+impl Metrics {
+    /// All metrics in the Prometheus text format. It reads `/proc`, so it belongs on a thread that may block.
+    pub fn render(&self) -> String {
+        process::refresh(&self.process);
+        self.node.build.at(Version).set(1);
+        let mut text = String::with_capacity(32 << 10);
+        self.visit(&mut |definition, series| {
+            let (name, sentence, kind) = (definition.name, definition.sentence, series.kind());
+            // Writing to a string cannot fail.
+            let _ = write!(text, "# HELP {name} {sentence}\n# TYPE {name} {kind}\n");
+            series.render(name, "", &mut text);
+        });
+        text
+    }
+}
+
+/// Nothing is ordered by a metric: it only has to arrive some time.
+const RELAXED: Ordering = Ordering::Relaxed;
+
+#[cfg(test)]
+mod tests;
