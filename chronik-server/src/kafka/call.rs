@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::broker::Broker;
+
 use super::Door;
 use super::frame::BudgetShare;
 use super::header::Header;
 
 /// One request in service. It holds the request's share of the budget until it is answered.
-#[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) door: Arc<Door>,
     pub(crate) header: Header,
@@ -19,6 +20,10 @@ pub(crate) struct Call {
 impl Call {
     pub(crate) fn version(&self) -> i16 {
         self.header.version
+    }
+
+    pub(crate) fn broker(&self) -> &Broker {
+        self.door.broker()
     }
 
     pub(crate) fn client_id(&self) -> &str {

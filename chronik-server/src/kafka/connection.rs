@@ -10,11 +10,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::{Door, stopped};
 use super::call::Call;
 use super::dispatch::{self, CloseReason, Outcome, Refused, Reply};
 use super::frame::{Frame, FrameError, FrameReader};
 use super::outbox::Outbox;
+use super::{Door, stopped};
 
 /// The bounds of one connection.
 #[derive(Clone, Debug)]
@@ -91,11 +91,19 @@ struct Line {
 impl Line {
     fn new(door: Arc<Door>, peer: SocketAddr) -> Self {
         let in_flight = FuturesOrdered::new();
-        Line { door, peer, in_flight, outbox: Outbox::new(), reading: true, active_at: Instant::now() }
+        Line {
+            door,
+            peer,
+            in_flight,
+            outbox: Outbox::new(),
+            reading: true,
+            active_at: Instant::now(),
+        }
     }
 
     fn may_finish(&self) -> bool {
-        !self.in_flight.is_empty() && self.outbox.waiting_bytes() < self.door.limits.connection.outbox_bytes
+        !self.in_flight.is_empty()
+            && self.outbox.waiting_bytes() < self.door.limits.connection.outbox_bytes
     }
 
     fn may_read(&self) -> bool {
@@ -111,7 +119,12 @@ impl Line {
     fn begin(&mut self, frame: Frame) -> Result<(), Ended> {
         self.active_at = Instant::now();
         let (header, body) = dispatch::decode(frame.bytes)?.into_parts();
-        let call = Call { door: self.door.clone(), header, peer: self.peer, _share: frame.share };
+        let call = Call {
+            door: self.door.clone(),
+            header,
+            peer: self.peer,
+            _share: frame.share,
+        };
         self.in_flight.push_back(dispatch::start(call, body));
         Ok(())
     }
@@ -134,16 +147,27 @@ impl Line {
     fn patrol(&self, frame_deadline: Option<Instant>) -> Result<(), Ended> {
         let (now, limits) = (Instant::now(), &self.door.limits);
         let check = |what, since: Instant, limit: Duration| {
-            if now - since > limit { Err(Ended::Timeout { what, limit }) } else { Ok(()) }
+            if now - since > limit {
+                Err(Ended::Timeout { what, limit })
+            } else {
+                Ok(())
+            }
         };
         if !self.outbox.is_empty() {
-            check("a reader", self.outbox.progress_at(), limits.connection.write_timeout)?;
+            check(
+                "a reader",
+                self.outbox.progress_at(),
+                limits.connection.write_timeout,
+            )?;
         }
         if !self.reading {
             return check("draining", self.active_at, limits.connection.drain_timeout);
         }
         if frame_deadline.is_some_and(|deadline| now > deadline) {
-            return Err(Ended::Timeout { what: "a frame", limit: limits.frame.arrival_timeout });
+            return Err(Ended::Timeout {
+                what: "a frame",
+                limit: limits.frame.arrival_timeout,
+            });
         }
         if self.in_flight.is_empty() {
             check("silence", self.active_at, limits.connection.idle_timeout)?;

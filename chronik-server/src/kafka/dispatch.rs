@@ -11,8 +11,8 @@ use super::api::{self, fetch::FetchRequest, produce::ProduceRequest};
 use super::call::Call;
 use super::header::{Header, Opening};
 use super::response::{Response, Unencodable};
-use super::walker::{self, WalkError};
 use super::versions;
+use super::walker::{self, WalkError};
 use super::wire::WireError;
 
 /// A request that may be served: every count in it is backed by bytes.
@@ -48,7 +48,11 @@ pub enum Refused {
     #[error("malformed header: {0}")]
     Header(#[source] BadBytes),
     #[error("malformed body of API {key} version {version}: {source}")]
-    Body { key: i16, version: i16, source: BadBytes },
+    Body {
+        key: i16,
+        version: i16,
+        source: BadBytes,
+    },
 }
 
 /// What is wrong with bytes from the network.
@@ -58,9 +62,9 @@ pub struct BadBytes(String);
 
 pub(super) type Reply = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
-/// Every API of the generated codec: its name, its request, and the module whose `handle` answers it.
+/// Every API of the generated codec: its name, its request, and the function that answers it.
 macro_rules! apis {
-    ($($api:ident($request:ident) => $module:ident,)*) => {
+    ($($api:ident($request:ident) => $module:ident::$handle:ident,)*) => {
         #[derive(Debug)]
         pub(super) enum Body {
             Produce(ProduceRequest),
@@ -87,7 +91,7 @@ macro_rules! apis {
                     Box::pin(std::future::ready(respond(&call, &response)))
                 }
                 $(Body::$api(request) => Box::pin(async move {
-                    let response = api::$module::handle(&call, *request).await;
+                    let response = api::$module::$handle(&call, *request).await;
                     respond(&call, &response)
                 }),)*
             }
@@ -99,6 +103,22 @@ macro_rules! apis {
 }
 
 apis! {
+    ListOffsets(ListOffsetsRequest) => list_offsets::handle,
+    Metadata(MetadataRequest) => metadata::handle,
+    CreateTopics(CreateTopicsRequest) => create_topics::handle,
+    DeleteTopics(DeleteTopicsRequest) => delete_topics::handle,
+    DeleteRecords(DeleteRecordsRequest) => delete_records::handle,
+    InitProducerId(InitProducerIdRequest) => init_producer_id::handle,
+    OffsetForLeaderEpoch(OffsetForLeaderEpochRequest) => offset_for_leader_epoch::handle,
+    DescribeAcls(DescribeAclsRequest) => acls::describe,
+    CreateAcls(CreateAclsRequest) => acls::create,
+    DeleteAcls(DeleteAclsRequest) => acls::delete,
+    DescribeConfigs(DescribeConfigsRequest) => describe_configs::handle,
+    AlterConfigs(AlterConfigsRequest) => alter_configs::handle,
+    DescribeLogDirs(DescribeLogDirsRequest) => describe_log_dirs::handle,
+    CreatePartitions(CreatePartitionsRequest) => create_partitions::handle,
+    IncrementalAlterConfigs(IncrementalAlterConfigsRequest) => incremental_alter_configs::handle,
+    DescribeCluster(DescribeClusterRequest) => describe_cluster::handle,
 }
 
 impl Request {
@@ -117,19 +137,30 @@ pub fn decode(mut frame: BytesMut) -> Result<Request, Refused> {
         return unknown_version(opening);
     }
     let flexible = walker::schema(key).is_some_and(|schema| version >= schema.flexible_from);
-    let (header, header_bytes) =
-        opening.complete(&frame, flexible).map_err(|error| Refused::Header(error.into()))?;
+    let (header, header_bytes) = opening
+        .complete(&frame, flexible)
+        .map_err(|error| Refused::Header(error.into()))?;
     frame.advance(header_bytes);
-    let body = decode_body(row.api, version, flexible, frame)
-        .map_err(|source| Refused::Body { key, version, source })?;
+    let body = decode_body(row.api, version, flexible, frame).map_err(|source| Refused::Body {
+        key,
+        version,
+        source,
+    })?;
     Ok(Request { header, body })
 }
 
-fn decode_body(api: ApiKey, version: i16, flexible: bool, mut frame: BytesMut) -> Result<Body, BadBytes> {
+fn decode_body(
+    api: ApiKey,
+    version: i16,
+    flexible: bool,
+    mut frame: BytesMut,
+) -> Result<Body, BadBytes> {
     walker::walk(api as i16, version, &frame)?;
     match api {
         ApiKey::Produce => Ok(Body::Produce(ProduceRequest::decode(flexible, &mut frame)?)),
-        ApiKey::Fetch => Ok(Body::Fetch(FetchRequest::decode(version, flexible, &frame)?)),
+        ApiKey::Fetch => Ok(Body::Fetch(FetchRequest::decode(
+            version, flexible, &frame,
+        )?)),
         other => {
             let mut body = frame.freeze();
             match other {
@@ -145,12 +176,24 @@ fn decode_body(api: ApiKey, version: i16, flexible: bool, mut frame: BytesMut) -
 
 /// KIP-511: a client that is too new for us learns what we speak; of any other API not even the layout is known.
 fn unknown_version(opening: Opening) -> Result<Request, Refused> {
-    let Opening { key, version, correlation_id } = opening;
+    let Opening {
+        key,
+        version,
+        correlation_id,
+    } = opening;
     if key != ApiKey::ApiVersions as i16 {
         return Err(Refused::NotServed { key, version });
     }
-    let header = Header { key, version: 0, correlation_id, client_id: None };
-    Ok(Request { header, body: Body::ApiVersions(None) })
+    let header = Header {
+        key,
+        version: 0,
+        correlation_id,
+        client_id: None,
+    };
+    Ok(Request {
+        header,
+        body: Body::ApiVersions(None),
+    })
 }
 
 fn respond<T: Encodable + HeaderVersion>(call: &Call, response: &T) -> Outcome {

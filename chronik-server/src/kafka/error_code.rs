@@ -1,5 +1,13 @@
 //! The numbers of Kafka's errors. Nothing outside this file knows one.
 
+use chronik_core::catalog::Refused;
+use chronik_core::partition::BatchError;
+use chronik_core::partition::producers::SequenceRefused;
+
+use crate::broker::{
+    AppendError, CreateRefused, ExtendRefused, GroupError, ProposeError, ReadError, TrimError,
+};
+
 /// Kafka's error codes, as far as this node answers them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(i16)]
@@ -33,6 +41,7 @@ pub(crate) enum ErrorCode {
     InvalidReplicationFactor = 38,
     InvalidReplicaAssignment = 39,
     InvalidConfig = 40,
+    NotController = 41,
     InvalidRequest = 42,
     UnsupportedForMessageFormat = 43,
     PolicyViolation = 44,
@@ -41,6 +50,7 @@ pub(crate) enum ErrorCode {
     InvalidProducerEpoch = 47,
     InvalidTransactionTimeout = 50,
     SecurityDisabled = 54,
+    KafkaStorageError = 56,
     UnknownProducerId = 59,
     NonEmptyGroup = 68,
     GroupIdNotFound = 69,
@@ -60,11 +70,132 @@ pub(crate) enum ErrorCode {
     UnknownTopicId = 100,
     InconsistentTopicId = 103,
     FetchSessionTopicIdError = 106,
+    MismatchedEndpointType = 114,
     UnsupportedEndpointType = 115,
 }
 
 impl ErrorCode {
     pub(crate) const fn number(self) -> i16 {
         self as i16
+    }
+}
+
+impl From<&BatchError> for ErrorCode {
+    fn from(error: &BatchError) -> Self {
+        match error {
+            BatchError::Short(_) | BatchError::Checksum { .. } => ErrorCode::CorruptMessage,
+            BatchError::Magic(_) | BatchError::Length { .. } | BatchError::Count { .. } => {
+                ErrorCode::InvalidRecord
+            }
+            BatchError::Compression(_) => ErrorCode::UnsupportedCompressionType,
+        }
+    }
+}
+
+impl From<&AppendError> for ErrorCode {
+    fn from(error: &AppendError) -> Self {
+        match error {
+            // A node that stops is like one that lost its leadership: the client looks for another.
+            AppendError::NotLeader(_) | AppendError::Stopping => ErrorCode::NotLeaderOrFollower,
+            AppendError::UnknownGroup => ErrorCode::UnknownTopicOrPartition,
+            AppendError::Sequence(refused) => refused.into(),
+            AppendError::NotEnoughReplicas => ErrorCode::NotEnoughReplicas,
+            AppendError::DiskFull => ErrorCode::KafkaStorageError,
+            // Retriable both: the one was never appended, the other's fate is unknown.
+            AppendError::Overloaded | AppendError::Unknown => ErrorCode::RequestTimedOut,
+            AppendError::TooLarge { .. } => ErrorCode::MessageTooLarge,
+        }
+    }
+}
+
+impl From<&SequenceRefused> for ErrorCode {
+    fn from(refused: &SequenceRefused) -> Self {
+        match refused {
+            SequenceRefused::OutOfOrder { .. } | SequenceRefused::EpochNotAtZero { .. } => {
+                ErrorCode::OutOfOrderSequenceNumber
+            }
+            SequenceRefused::OldEpoch { .. } => ErrorCode::InvalidProducerEpoch,
+            SequenceRefused::Incomplete => ErrorCode::InvalidRecord,
+        }
+    }
+}
+
+impl From<&ReadError> for ErrorCode {
+    fn from(error: &ReadError) -> Self {
+        match error {
+            ReadError::NotLeader(_) | ReadError::Stopping => ErrorCode::NotLeaderOrFollower,
+            ReadError::NotReady => ErrorCode::OffsetNotAvailable,
+            ReadError::UnknownGroup => ErrorCode::UnknownTopicOrPartition,
+            ReadError::FencedEpoch(_) => ErrorCode::FencedLeaderEpoch,
+            ReadError::UnknownEpoch(_) => ErrorCode::UnknownLeaderEpoch,
+            ReadError::OutOfRange(_) => ErrorCode::OffsetOutOfRange,
+            ReadError::Storage(_) => ErrorCode::KafkaStorageError,
+        }
+    }
+}
+
+impl From<&GroupError> for ErrorCode {
+    fn from(error: &GroupError) -> Self {
+        match error {
+            GroupError::NotLeader(_) | GroupError::Stopping => ErrorCode::NotLeaderOrFollower,
+            GroupError::Unknown => ErrorCode::UnknownTopicOrPartition,
+        }
+    }
+}
+
+impl From<&TrimError> for ErrorCode {
+    fn from(error: &TrimError) -> Self {
+        match error {
+            TrimError::AboveHighWatermark(_) => ErrorCode::OffsetOutOfRange,
+            TrimError::Group(error) => error.into(),
+        }
+    }
+}
+
+impl From<&ProposeError> for ErrorCode {
+    fn from(error: &ProposeError) -> Self {
+        match error {
+            ProposeError::NotLeader | ProposeError::Stopping => ErrorCode::NotController,
+            ProposeError::TimedOut => ErrorCode::RequestTimedOut,
+            ProposeError::DiskFull => ErrorCode::KafkaStorageError,
+        }
+    }
+}
+
+impl From<&Refused> for ErrorCode {
+    fn from(refused: &Refused) -> Self {
+        match refused {
+            Refused::TopicExists(_) => ErrorCode::TopicAlreadyExists,
+            Refused::NameCollides(_) => ErrorCode::InvalidTopic,
+            Refused::UnknownTopic => ErrorCode::UnknownTopicOrPartition,
+            Refused::NotMorePartitions { .. } => ErrorCode::InvalidPartitions,
+            Refused::AlreadyBorn(_) => ErrorCode::UnknownServerError,
+        }
+    }
+}
+
+impl From<&CreateRefused> for ErrorCode {
+    fn from(refused: &CreateRefused) -> Self {
+        match refused {
+            CreateRefused::Name(_) => ErrorCode::InvalidTopic,
+            CreateRefused::Partitions(_) => ErrorCode::InvalidPartitions,
+            CreateRefused::ReplicationFactor { .. } => ErrorCode::InvalidReplicationFactor,
+            CreateRefused::Assignment => ErrorCode::InvalidReplicaAssignment,
+            CreateRefused::Config(_) => ErrorCode::InvalidConfig,
+            CreateRefused::Repeated(_) => ErrorCode::InvalidRequest,
+            CreateRefused::Catalog(refused) => refused.into(),
+            CreateRefused::Propose(error) => error.into(),
+        }
+    }
+}
+
+impl From<&ExtendRefused> for ErrorCode {
+    fn from(refused: &ExtendRefused) -> Self {
+        match refused {
+            ExtendRefused::Partitions(_) => ErrorCode::InvalidPartitions,
+            ExtendRefused::Assignment => ErrorCode::InvalidReplicaAssignment,
+            ExtendRefused::Catalog(refused) => refused.into(),
+            ExtendRefused::Propose(error) => error.into(),
+        }
     }
 }

@@ -60,7 +60,9 @@ pub(super) struct BudgetShare {
 pub(super) enum FrameError {
     #[error("a frame of {announced} bytes was announced, {allowed} are allowed")]
     TooLarge { announced: i64, allowed: usize },
-    #[error("a frame of {announced} bytes was announced, a request takes at least {SMALLEST_FRAME_BYTES}")]
+    #[error(
+        "a frame of {announced} bytes was announced, a request takes at least {SMALLEST_FRAME_BYTES}"
+    )]
     TooSmall { announced: i64 },
     #[error("the connection ended inside a frame")]
     Truncated,
@@ -91,8 +93,12 @@ struct Partial {
 
 impl RequestBudget {
     pub fn new(bytes: u64) -> Self {
-        let units = (bytes as usize).div_ceil(BUDGET_UNIT_BYTES).min(Semaphore::MAX_PERMITS);
-        RequestBudget { units: Arc::new(Semaphore::new(units)) }
+        let units = (bytes as usize)
+            .div_ceil(BUDGET_UNIT_BYTES)
+            .min(Semaphore::MAX_PERMITS);
+        RequestBudget {
+            units: Arc::new(Semaphore::new(units)),
+        }
     }
 
     pub fn available_bytes(&self) -> u64 {
@@ -143,12 +149,18 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                         continue;
                     }
                     let room = partial.granted_bytes - partial.bytes.len();
-                    self.source.read_buf(&mut (&mut partial.bytes).limit(room)).await?
+                    self.source
+                        .read_buf(&mut (&mut partial.bytes).limit(room))
+                        .await?
                 }
             };
             if received == 0 {
                 let between_frames = self.partial.is_none() && self.intake.is_empty();
-                return if between_frames { Ok(None) } else { Err(FrameError::Truncated) };
+                return if between_frames {
+                    Ok(None)
+                } else {
+                    Err(FrameError::Truncated)
+                };
             }
         }
     }
@@ -161,7 +173,11 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         let [a, b, c, d, key @ ..] = *prefix;
         let announced = i64::from(i32::from_be_bytes([a, b, c, d]));
         let is_produce = i16::from_be_bytes(key) == PRODUCE_KEY;
-        let allowed = if is_produce { self.limits.produce_bytes } else { self.limits.other_bytes };
+        let allowed = if is_produce {
+            self.limits.produce_bytes
+        } else {
+            self.limits.other_bytes
+        };
         if announced < SMALLEST_FRAME_BYTES as i64 {
             return Err(FrameError::TooSmall { announced });
         }
@@ -172,13 +188,24 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         let len = announced as usize;
         let arrival = Duration::from_secs(len as u64 / self.limits.slowest_bytes_per_s.max(1));
         let deadline = Instant::now() + self.limits.arrival_timeout + arrival;
-        Ok(Some(Partial { len, bytes: BytesMut::new(), granted_bytes: 0, permit: None, deadline }))
+        Ok(Some(Partial {
+            len,
+            bytes: BytesMut::new(),
+            granted_bytes: 0,
+            permit: None,
+            deadline,
+        }))
     }
 
     fn finish(&mut self, partial: Partial) -> Frame {
         self.largest_frame_bytes = self.largest_frame_bytes.max(partial.len);
-        let permit = partial.permit.expect("a complete frame was granted its bytes");
-        Frame { bytes: partial.bytes, share: BudgetShare { _permit: permit } }
+        let permit = partial
+            .permit
+            .expect("a complete frame was granted its bytes");
+        Frame {
+            bytes: partial.bytes,
+            share: BudgetShare { _permit: permit },
+        }
     }
 }
 
@@ -188,11 +215,17 @@ impl Partial {
     }
 
     /// Makes room for more bytes: at once as much as this connection has proven to send, then step by step.
-    async fn grow(&mut self, budget: &RequestBudget, proven_bytes: usize) -> Result<(), FrameError> {
+    async fn grow(
+        &mut self,
+        budget: &RequestBudget,
+        proven_bytes: usize,
+    ) -> Result<(), FrameError> {
         if self.bytes.len() < self.granted_bytes {
             return Ok(());
         }
-        let target = self.len.min((self.granted_bytes * GROWTH_FACTOR).max(proven_bytes));
+        let target = self
+            .len
+            .min((self.granted_bytes * GROWTH_FACTOR).max(proven_bytes));
         let permit = budget.take(target - self.granted_bytes).await?;
         match &mut self.permit {
             Some(held) => held.merge(permit),
@@ -251,7 +284,12 @@ mod tests {
         let mut reader = FrameReader::new(bytes, limits(), RequestBudget::new(4 << 20));
         let mut lengths = Vec::new();
         while let Some(frame) = reader.next().await? {
-            assert!(frame.bytes[2..].iter().enumerate().all(|(position, byte)| *byte == (position + 2) as u8));
+            assert!(
+                frame.bytes[2..]
+                    .iter()
+                    .enumerate()
+                    .all(|(position, byte)| *byte == (position + 2) as u8)
+            );
             lengths.push(frame.bytes.len());
         }
         Ok(lengths)
@@ -266,11 +304,24 @@ mod tests {
 
     #[tokio::test]
     async fn lengths_are_checked_before_bytes_are_awaited() {
-        for (len, key) in [(-1, 0), (7, 0), (i32::MIN, 3), ((1 << 20) + 1, 0), ((1 << 10) + 1, 3), (i32::MAX, 1)] {
+        for (len, key) in [
+            (-1, 0),
+            (7, 0),
+            (i32::MIN, 3),
+            ((1 << 20) + 1, 0),
+            ((1 << 10) + 1, 3),
+            (i32::MAX, 1),
+        ] {
             let mut bytes = i32::to_be_bytes(len).to_vec();
             bytes.extend(i16::to_be_bytes(key));
             let refused = read_all(&bytes).await.unwrap_err();
-            assert!(matches!(refused, FrameError::TooLarge { .. } | FrameError::TooSmall { .. }), "{refused}");
+            assert!(
+                matches!(
+                    refused,
+                    FrameError::TooLarge { .. } | FrameError::TooSmall { .. }
+                ),
+                "{refused}"
+            );
         }
     }
 
@@ -278,7 +329,10 @@ mod tests {
     async fn a_connection_that_ends_inside_a_frame_is_told_apart() {
         let whole = framed(0, 100);
         for cut in 1..whole.len() {
-            assert!(matches!(read_all(&whole[..cut]).await, Err(FrameError::Truncated)));
+            assert!(matches!(
+                read_all(&whole[..cut]).await,
+                Err(FrameError::Truncated)
+            ));
         }
     }
 
@@ -293,12 +347,17 @@ mod tests {
         assert_eq!(budget.available_bytes(), 4 << 20);
         let (near, mut far) = tokio::io::duplex(1 << 10);
         let mut reader = FrameReader::new(near, limits(), budget.clone());
-        tokio::io::AsyncWriteExt::write_all(&mut far, &whole[..10]).await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut far, &whole[..10])
+            .await
+            .unwrap();
         {
             let next = std::pin::pin!(reader.next());
             assert!(futures_util::FutureExt::now_or_never(next).is_none());
         }
-        assert_eq!(budget.available_bytes(), (4 << 20) - FIRST_GROWTH_BYTES as u64);
+        assert_eq!(
+            budget.available_bytes(),
+            (4 << 20) - FIRST_GROWTH_BYTES as u64
+        );
         assert!(reader.deadline().is_some());
     }
 }

@@ -24,18 +24,38 @@ impl Opening {
 
     pub(super) fn read(frame: &[u8]) -> Result<Opening, WireError> {
         let mut input = WireReader::new(frame, false);
-        Ok(Opening { key: input.i16()?, version: input.i16()?, correlation_id: input.i32()? })
+        Ok(Opening {
+            key: input.i16()?,
+            version: input.i16()?,
+            correlation_id: input.i32()?,
+        })
     }
 
     /// Reads the rest of the header; returns how many bytes it takes altogether.
-    pub(super) fn complete(self, frame: &[u8], flexible: bool) -> Result<(Header, usize), WireError> {
+    pub(super) fn complete(
+        self,
+        frame: &[u8],
+        flexible: bool,
+    ) -> Result<(Header, usize), WireError> {
         let rest = &frame[Opening::LEN..];
         // The client id keeps its old encoding in flexible headers; only tagged fields come after it.
         let mut input = WireReader::new(rest, false);
         let client_id = input.nullable_text()?.map(Box::from);
         let mut tags = WireReader::new(&rest[rest.len() - input.remaining()..], flexible);
         tags.skip_tags()?;
-        let Opening { key, version, correlation_id } = self;
-        Ok((Header { key, version, correlation_id, client_id }, frame.len() - tags.remaining()))
+        let Opening {
+            key,
+            version,
+            correlation_id,
+        } = self;
+        Ok((
+            Header {
+                key,
+                version,
+                correlation_id,
+                client_id,
+            },
+            frame.len() - tags.remaining(),
+        ))
     }
 }

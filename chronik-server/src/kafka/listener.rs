@@ -16,7 +16,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Accepts and serves connections until `stopping` turns true and the last connection has been drained.
 pub async fn serve(listener: TcpListener, door: Arc<Door>, mut stopping: watch::Receiver<bool>) {
-    let permits = Arc::new(Semaphore::new(door.limits.connections.min(Semaphore::MAX_PERMITS)));
+    let permits = Arc::new(Semaphore::new(
+        door.limits.connections.min(Semaphore::MAX_PERMITS),
+    ));
     let for_connections = stopping.clone();
     let mut connections = JoinSet::new();
     loop {
@@ -48,11 +50,19 @@ struct Accepted {
 async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> std::io::Result<Accepted> {
     let (stream, peer) = listener.accept().await?;
     let permit = permits.clone().try_acquire_owned().ok();
-    Ok(Accepted { stream, peer, permit })
+    Ok(Accepted {
+        stream,
+        peer,
+        permit,
+    })
 }
 
 async fn handle(door: Arc<Door>, accepted: Accepted, stopping: watch::Receiver<bool>) {
-    let Accepted { mut stream, peer, permit } = accepted;
+    let Accepted {
+        mut stream,
+        peer,
+        permit,
+    } = accepted;
     let Some(_permit) = permit else {
         // Closed at once: a client that is told so tries another node, one that is left in the backlog hangs.
         debug!(%peer, "too many connections");

@@ -3,32 +3,39 @@
 //! A frame's way: [`listener`] (permits), `connection` (order), `frame` (bounds), `dispatch` (decode, one table),
 //! `api/<name>` (the decisions), `crate::broker` (the domain), and back through `error_code` and `outbox`.
 
-pub mod listener;
-pub mod connection;
-pub mod frame;
-pub mod dispatch;
+mod api;
 mod call;
+pub mod connection;
+pub mod dispatch;
+mod error_code;
+pub mod frame;
 mod header;
+pub mod listener;
+mod outbox;
+pub mod records;
+mod response;
+mod schema;
 mod versions;
 mod walker;
-pub mod records;
-mod schema;
 mod wire;
-mod response;
-mod outbox;
-mod error_code;
-mod api;
 
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::broker::Broker;
 use connection::ConnectionLimits;
 use frame::{FrameLimits, RequestBudget};
 
 /// Everything that connections share.
-#[derive(Debug)]
 pub struct Door {
+    broker: Broker,
+    /// Where the node keeps its log: clients see the name.
+    log_dir: PathBuf,
     limits: Limits,
     budget: RequestBudget,
 }
@@ -44,17 +51,42 @@ pub struct Limits {
 }
 
 impl Door {
-    pub fn new(limits: Limits) -> Door {
+    pub fn new(broker: Broker, log_dir: PathBuf, limits: Limits) -> Door {
         let budget = RequestBudget::new(limits.request_bytes);
-        Door { limits, budget }
+        Door {
+            broker,
+            log_dir,
+            limits,
+            budget,
+        }
+    }
+
+    pub(crate) fn broker(&self) -> &Broker {
+        &self.broker
+    }
+
+    /// What requests hold together at the moment.
+    pub fn request_bytes_in_flight(&self) -> u64 {
+        self.limits
+            .request_bytes
+            .saturating_sub(self.budget.available_bytes())
     }
 }
 
 impl Limits {
     /// Often enough to keep every timeout within a quarter of its length.
     fn patrol_interval(&self) -> Duration {
-        let ConnectionLimits { idle_timeout, write_timeout, drain_timeout, .. } = self.connection;
-        idle_timeout.min(write_timeout).min(drain_timeout).min(self.frame.arrival_timeout) / 4
+        let ConnectionLimits {
+            idle_timeout,
+            write_timeout,
+            drain_timeout,
+            ..
+        } = self.connection;
+        idle_timeout
+            .min(write_timeout)
+            .min(drain_timeout)
+            .min(self.frame.arrival_timeout)
+            / 4
     }
 }
 

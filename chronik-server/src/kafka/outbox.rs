@@ -22,7 +22,11 @@ pub(super) struct Outbox {
 
 impl Outbox {
     pub(super) fn new() -> Self {
-        Outbox { chunks: VecDeque::new(), waiting_bytes: 0, progress_at: Instant::now() }
+        Outbox {
+            chunks: VecDeque::new(),
+            waiting_bytes: 0,
+            progress_at: Instant::now(),
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -43,11 +47,19 @@ impl Outbox {
             self.progress_at = Instant::now();
         }
         self.waiting_bytes += response.len();
-        self.chunks.extend(response.chunks.into_iter().filter(|chunk| !chunk.is_empty()));
+        self.chunks.extend(
+            response
+                .chunks
+                .into_iter()
+                .filter(|chunk| !chunk.is_empty()),
+        );
     }
 
     /// Writes as much as the peer takes now. Nothing is lost when the future is dropped.
-    pub(super) async fn write_some(&mut self, target: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+    pub(super) async fn write_some(
+        &mut self,
+        target: &mut (impl AsyncWrite + Unpin),
+    ) -> io::Result<()> {
         let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
         for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
             *slice = IoSlice::new(chunk);

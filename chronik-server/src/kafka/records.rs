@@ -47,7 +47,10 @@ pub struct Records<'a> {
 pub fn first_at_or_after(batch: &[u8], target_ms: i64) -> Result<Option<RecordHead>, RecordsError> {
     let header = BatchHeader::read(batch)?;
     if header.is_log_append_time() {
-        let first = RecordHead { offset: header.base_offset, timestamp_ms: header.max_timestamp };
+        let first = RecordHead {
+            offset: header.base_offset,
+            timestamp_ms: header.max_timestamp,
+        };
         return Ok((first.timestamp_ms >= target_ms).then_some(first));
     }
     let mut records = Records::of(batch)?;
@@ -65,7 +68,11 @@ impl<'a> Records<'a> {
         let folded = &batch[HEADER_LEN..header.len()];
         let unfolded = unfold(header.compression()?, folded)?.take(UNFOLDED_LIMIT_BYTES);
         let source = BufReader::with_capacity(READ_BUFFER_BYTES, unfolded);
-        Ok(Records { header, source, left: header.record_count })
+        Ok(Records {
+            header,
+            source,
+            left: header.record_count,
+        })
     }
 
     /// The next record's place and time; the rest of it is passed over.
@@ -78,7 +85,9 @@ impl<'a> Records<'a> {
         let _attributes = self.byte()?;
         let (timestamp_delta, timestamp_bytes) = self.varint()?;
         let (offset_delta, offset_bytes) = self.varint()?;
-        let rest = len.checked_sub(1 + timestamp_bytes + offset_bytes).ok_or(RecordsError::Malformed("length"))?;
+        let rest = len
+            .checked_sub(1 + timestamp_bytes + offset_bytes)
+            .ok_or(RecordsError::Malformed("length"))?;
         self.pass(rest)?;
         Ok(Some(RecordHead {
             offset: self.header.base_offset.wrapping_add(offset_delta),
@@ -107,11 +116,18 @@ impl<'a> Records<'a> {
 
     fn pass(&mut self, len: u64) -> Result<(), RecordsError> {
         let passed = io::copy(&mut self.source.by_ref().take(len), &mut io::sink())?;
-        if passed == len { Ok(()) } else { Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()) }
+        if passed == len {
+            Ok(())
+        } else {
+            Err(io::Error::from(io::ErrorKind::UnexpectedEof).into())
+        }
     }
 }
 
-fn unfold<'a>(compression: Compression, folded: &'a [u8]) -> Result<Box<dyn Read + 'a>, RecordsError> {
+fn unfold<'a>(
+    compression: Compression,
+    folded: &'a [u8],
+) -> Result<Box<dyn Read + 'a>, RecordsError> {
     Ok(match compression {
         Compression::None => Box::new(folded),
         Compression::Gzip => Box::new(flate2::read::MultiGzDecoder::new(folded)),
@@ -135,15 +151,25 @@ struct Snappy<'a> {
 impl<'a> Snappy<'a> {
     fn new(folded: &'a [u8]) -> Self {
         let framed = folded.len() >= XERIAL_HEADER_BYTES && folded.starts_with(XERIAL_MAGIC);
-        let folded = if framed { &folded[XERIAL_HEADER_BYTES..] } else { folded };
-        Snappy { folded, framed, block: io::Cursor::default() }
+        let folded = if framed {
+            &folded[XERIAL_HEADER_BYTES..]
+        } else {
+            folded
+        };
+        Snappy {
+            folded,
+            framed,
+            block: io::Cursor::default(),
+        }
     }
 
     fn next_block(&mut self) -> io::Result<()> {
         let end = || io::Error::from(io::ErrorKind::UnexpectedEof);
         let folded = if self.framed {
             let (len, rest) = self.folded.split_first_chunk().ok_or_else(end)?;
-            let (block, rest) = rest.split_at_checked(u32::from_be_bytes(*len) as usize).ok_or_else(end)?;
+            let (block, rest) = rest
+                .split_at_checked(u32::from_be_bytes(*len) as usize)
+                .ok_or_else(end)?;
             self.folded = rest;
             block
         } else {
@@ -153,7 +179,9 @@ impl<'a> Snappy<'a> {
         if len > BLOCK_LIMIT_BYTES {
             return Err(io::Error::other(RecordsError::Greedy(len as u64)));
         }
-        let block = snap::raw::Decoder::new().decompress_vec(folded).map_err(io::Error::other)?;
+        let block = snap::raw::Decoder::new()
+            .decompress_vec(folded)
+            .map_err(io::Error::other)?;
         self.block = io::Cursor::new(block);
         Ok(())
     }
@@ -183,7 +211,11 @@ fn check_zstd_window(folded: &[u8]) -> Result<(), RecordsError> {
         let base = 1u64 << (10 + (first >> 3));
         base + base / 8 * u64::from(first & 7)
     };
-    if window > ZSTD_WINDOW_LIMIT_BYTES { Err(RecordsError::Greedy(window)) } else { Ok(()) }
+    if window > ZSTD_WINDOW_LIMIT_BYTES {
+        Err(RecordsError::Greedy(window))
+    } else {
+        Ok(())
+    }
 }
 
 /// In a single segment the content itself is the window; its size follows the dictionary id.
@@ -193,7 +225,10 @@ fn content_size(descriptor: u8, first: u8, rest: &[u8]) -> Option<u64> {
     let fields = std::iter::once(first).chain(rest.iter().copied());
     let mut size = [0; 8];
     let mut found = 0;
-    for (slot, byte) in size.iter_mut().zip(fields.skip(dictionary_bytes).take(size_bytes)) {
+    for (slot, byte) in size
+        .iter_mut()
+        .zip(fields.skip(dictionary_bytes).take(size_bytes))
+    {
         *slot = byte;
         found += 1;
     }

@@ -25,15 +25,25 @@ pub(super) struct Unencodable {
 
 impl Response {
     /// Encodes a response of the generated codec.
-    pub(super) fn encode<T: Encodable + HeaderVersion>(header: &Header, body: &T) -> Result<Response, Unencodable> {
+    pub(super) fn encode<T: Encodable + HeaderVersion>(
+        header: &Header,
+        body: &T,
+    ) -> Result<Response, Unencodable> {
         let version = header.version;
         let encode = || -> Result<BytesMut, String> {
-            let size = body.compute_size(version).map_err(|error| format!("{error:#}"))?;
+            let size = body
+                .compute_size(version)
+                .map_err(|error| format!("{error:#}"))?;
             let mut bytes = begin(header, T::header_version(version) > 0, size);
-            body.encode(&mut bytes, version).map_err(|error| format!("{error:#}"))?;
+            body.encode(&mut bytes, version)
+                .map_err(|error| format!("{error:#}"))?;
             Ok(bytes)
         };
-        let bytes = encode().map_err(|reason| Unencodable { key: header.key, version, reason })?;
+        let bytes = encode().map_err(|reason| Unencodable {
+            key: header.key,
+            version,
+            reason,
+        })?;
         Ok(Response::finish(bytes, Vec::new()))
     }
 

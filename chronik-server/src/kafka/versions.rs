@@ -15,19 +15,14 @@ pub(super) struct Row {
 }
 
 pub(super) static ROWS: &[Row] = &[
-    Row { api: ApiKey::Produce, shown: 0..=12, served: 3..=12 },
+    Row {
+        api: ApiKey::Produce,
+        shown: 0..=12,
+        served: 3..=12,
+    },
     row(ApiKey::Fetch, 4..=17),
     row(ApiKey::ListOffsets, 1..=9),
     row(ApiKey::Metadata, 0..=12),
-    row(ApiKey::OffsetCommit, 2..=9),
-    row(ApiKey::OffsetFetch, 1..=9),
-    row(ApiKey::FindCoordinator, 0..=5),
-    row(ApiKey::JoinGroup, 0..=9),
-    row(ApiKey::Heartbeat, 0..=4),
-    row(ApiKey::LeaveGroup, 0..=5),
-    row(ApiKey::SyncGroup, 0..=5),
-    row(ApiKey::DescribeGroups, 0..=6),
-    row(ApiKey::ListGroups, 0..=5),
     row(ApiKey::ApiVersions, 0..=4),
     row(ApiKey::CreateTopics, 2..=7),
     row(ApiKey::DeleteTopics, 1..=6),
@@ -41,9 +36,7 @@ pub(super) static ROWS: &[Row] = &[
     row(ApiKey::AlterConfigs, 0..=2),
     row(ApiKey::DescribeLogDirs, 1..=4),
     row(ApiKey::CreatePartitions, 0..=3),
-    row(ApiKey::DeleteGroups, 0..=2),
     row(ApiKey::IncrementalAlterConfigs, 0..=1),
-    row(ApiKey::OffsetDelete, 0..=0),
     row(ApiKey::DescribeCluster, 0..=1),
 ];
 
@@ -54,5 +47,9 @@ pub(super) fn find(key: i16) -> Option<&'static Row> {
 }
 
 const fn row(api: ApiKey, versions: RangeInclusive<i16>) -> Row {
-    Row { api, shown: *versions.start()..=*versions.end(), served: versions }
+    Row {
+        api,
+        shown: *versions.start()..=*versions.end(),
+        served: versions,
+    }
 }

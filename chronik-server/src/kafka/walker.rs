@@ -78,7 +78,13 @@ pub(super) const fn between(min: i16, max: i16) -> Versions {
 
 pub(super) const fn field(present: Versions, kind: Kind) -> Field {
     const NEVER: Versions = between(1, 0);
-    Field { present, nullable: NEVER, tagged: NEVER, tag: 0, kind }
+    Field {
+        present,
+        nullable: NEVER,
+        tagged: NEVER,
+        tag: 0,
+        kind,
+    }
 }
 
 impl Field {
@@ -101,7 +107,9 @@ impl Versions {
 }
 
 pub(super) fn schema(key: i16) -> Option<&'static RequestSchema> {
-    let row = REQUESTS.binary_search_by_key(&key, |request| request.key).ok()?;
+    let row = REQUESTS
+        .binary_search_by_key(&key, |request| request.key)
+        .ok()?;
     Some(&REQUESTS[row])
 }
 
@@ -110,7 +118,13 @@ pub(super) fn walk(key: i16, version: i16, body: &[u8]) -> Result<usize, WalkErr
     let request = schema(key).ok_or(WalkError::NoSchema)?;
     let allowed = DECODED_FACTOR * body.len() as u64 + DECODED_SLACK_BYTES;
     let flexible = version >= request.flexible_from;
-    let mut walk = Walk { rest: body, version, flexible, allowed, memory_left: allowed };
+    let mut walk = Walk {
+        rest: body,
+        version,
+        flexible,
+        allowed,
+        memory_left: allowed,
+    };
     walk.fields(request.body)?;
     Ok(body.len() - walk.rest.len())
 }
@@ -130,7 +144,11 @@ impl Walk<'_> {
                 self.value(field.kind, field.nullable.contains(self.version))?;
             }
         }
-        if self.flexible { self.tags(layout) } else { Ok(()) }
+        if self.flexible {
+            self.tags(layout)
+        } else {
+            Ok(())
+        }
     }
 
     fn tags(&mut self, layout: &'static Struct) -> Result<(), WalkError> {
@@ -138,7 +156,10 @@ impl Walk<'_> {
             let tag = self.varint()?;
             let len = u64::from(self.varint()?);
             self.need(len)?;
-            let known = layout.fields.iter().find(|field| field.tag == tag && field.tagged.contains(self.version));
+            let known = layout
+                .fields
+                .iter()
+                .find(|field| field.tag == tag && field.tagged.contains(self.version));
             match known {
                 Some(field) => {
                     let left_before = self.rest.len() as u64;
@@ -161,15 +182,27 @@ impl Walk<'_> {
             Kind::Fixed(len) => self.skip(len as u64),
             Kind::Struct(layout) => self.fields(layout),
             Kind::String => {
-                let len = if self.flexible { self.compact_len()? } else { self.int16_len()? };
+                let len = if self.flexible {
+                    self.compact_len()?
+                } else {
+                    self.int16_len()?
+                };
                 self.slice(len, nullable)
             }
             Kind::Bytes => {
-                let len = if self.flexible { self.compact_len()? } else { self.int32_len()? };
+                let len = if self.flexible {
+                    self.compact_len()?
+                } else {
+                    self.int32_len()?
+                };
                 self.slice(len, nullable)
             }
             Kind::Array(element, memory) => {
-                let count = if self.flexible { self.compact_len()? } else { self.int32_len()? };
+                let count = if self.flexible {
+                    self.compact_len()?
+                } else {
+                    self.int32_len()?
+                };
                 self.array(count, nullable, *element, memory)
             }
         }
@@ -183,9 +216,19 @@ impl Walk<'_> {
         }
     }
 
-    fn array(&mut self, count: Option<u64>, nullable: bool, element: Kind, memory: u64) -> Result<(), WalkError> {
+    fn array(
+        &mut self,
+        count: Option<u64>,
+        nullable: bool,
+        element: Kind,
+        memory: u64,
+    ) -> Result<(), WalkError> {
         let Some(count) = count else {
-            return if nullable { Ok(()) } else { Err(WalkError::Null) };
+            return if nullable {
+                Ok(())
+            } else {
+                Err(WalkError::Null)
+            };
         };
         // Every element takes at least a byte, and the decoder reserves for all of them at once.
         self.need(count)?;
@@ -223,10 +266,10 @@ impl Walk<'_> {
     }
 
     fn take<const N: usize>(&mut self) -> Result<[u8; N], WalkError> {
-        let (bytes, rest) = self
-            .rest
-            .split_first_chunk::<N>()
-            .ok_or(WalkError::Short { needed: N as u64, left: self.rest.len() as u64 })?;
+        let (bytes, rest) = self.rest.split_first_chunk::<N>().ok_or(WalkError::Short {
+            needed: N as u64,
+            left: self.rest.len() as u64,
+        })?;
         self.rest = rest;
         Ok(*bytes)
     }
@@ -239,12 +282,18 @@ impl Walk<'_> {
 
     fn need(&self, needed: u64) -> Result<(), WalkError> {
         let left = self.rest.len() as u64;
-        if needed > left { Err(WalkError::Short { needed, left }) } else { Ok(()) }
+        if needed > left {
+            Err(WalkError::Short { needed, left })
+        } else {
+            Ok(())
+        }
     }
 
     fn charge(&mut self, memory: u64) -> Result<(), WalkError> {
         let left = self.memory_left.checked_sub(memory);
-        self.memory_left = left.ok_or(WalkError::Memory { allowed: self.allowed })?;
+        self.memory_left = left.ok_or(WalkError::Memory {
+            allowed: self.allowed,
+        })?;
         Ok(())
     }
 }

@@ -28,7 +28,11 @@ pub(super) struct WireReader<'a> {
 
 impl<'a> WireReader<'a> {
     pub(super) fn new(bytes: &'a [u8], flexible: bool) -> Self {
-        WireReader { bytes, position: 0, flexible }
+        WireReader {
+            bytes,
+            position: 0,
+            flexible,
+        }
     }
 
     pub(super) fn remaining(&self) -> usize {
@@ -60,10 +64,16 @@ impl<'a> WireReader<'a> {
     }
 
     pub(super) fn nullable_text(&mut self) -> Result<Option<&'a str>, WireError> {
-        let len = if self.flexible { self.compact_len()? } else { plain_len(self.i16()?.into())? };
+        let len = if self.flexible {
+            self.compact_len()?
+        } else {
+            plain_len(self.i16()?.into())?
+        };
         let Some(len) = len else { return Ok(None) };
         let bytes = &self.bytes[self.range(len)?];
-        std::str::from_utf8(bytes).map(Some).map_err(|_| WireError::NotText)
+        std::str::from_utf8(bytes)
+            .map(Some)
+            .map_err(|_| WireError::NotText)
     }
 
     /// Where a byte array lies inside the bytes this reader was made from.
@@ -79,7 +89,10 @@ impl<'a> WireReader<'a> {
         let count = self.int32_len()?.ok_or(WireError::Null)?;
         let needed = count.saturating_mul(least_bytes);
         if needed > self.remaining() {
-            return Err(WireError::Short { needed, left: self.remaining() });
+            return Err(WireError::Short {
+                needed,
+                left: self.remaining(),
+            });
         }
         Ok(count)
     }
@@ -103,7 +116,11 @@ impl<'a> WireReader<'a> {
     }
 
     fn int32_len(&mut self) -> Result<Option<usize>, WireError> {
-        if self.flexible { self.compact_len() } else { plain_len(self.i32()?.into()) }
+        if self.flexible {
+            self.compact_len()
+        } else {
+            plain_len(self.i32()?.into())
+        }
     }
 
     fn compact_len(&mut self) -> Result<Option<usize>, WireError> {
@@ -124,12 +141,17 @@ impl<'a> WireReader<'a> {
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
         let range = self.range(N)?;
-        Ok(self.bytes[range].try_into().expect("a range of N bytes is an array of N"))
+        Ok(self.bytes[range]
+            .try_into()
+            .expect("a range of N bytes is an array of N"))
     }
 
     fn range(&mut self, len: usize) -> Result<Range<usize>, WireError> {
         if len > self.remaining() {
-            return Err(WireError::Short { needed: len, left: self.remaining() });
+            return Err(WireError::Short {
+                needed: len,
+                left: self.remaining(),
+            });
         }
         let start = self.position;
         self.position += len;
@@ -193,7 +215,9 @@ impl WireWriter {
     pub(super) fn nullable_text(&mut self, text: Option<&str>) -> &mut Self {
         match (text, self.flexible) {
             (Some(text), true) => self.varint(compact(text.len())),
-            (Some(text), false) => self.i16(i16::try_from(text.len()).expect("texts we answer are short")),
+            (Some(text), false) => {
+                self.i16(i16::try_from(text.len()).expect("texts we answer are short"))
+            }
             (None, true) => self.varint(0),
             (None, false) => self.i16(-1),
         };
@@ -211,7 +235,11 @@ impl WireWriter {
     }
 
     pub(super) fn null_array(&mut self) -> &mut Self {
-        if self.flexible { self.varint(0) } else { self.i32(-1) }
+        if self.flexible {
+            self.varint(0)
+        } else {
+            self.i32(-1)
+        }
     }
 
     /// The end of a structure without tagged fields.
@@ -242,7 +270,9 @@ impl WireWriter {
 fn plain_len(len: i64) -> Result<Option<usize>, WireError> {
     match len {
         -1 => Ok(None),
-        len => usize::try_from(len).map(Some).map_err(|_| WireError::Negative),
+        len => usize::try_from(len)
+            .map(Some)
+            .map_err(|_| WireError::Negative),
     }
 }
 

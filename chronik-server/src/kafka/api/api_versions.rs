@@ -10,14 +10,22 @@ use crate::kafka::versions::{self, Row};
 const NAMED_SOFTWARE_FROM: i16 = 3;
 
 /// Answers at once; `None` stands for a request in a version above ours, of which only the header was read.
-pub(in crate::kafka) fn handle(version: i16, request: Option<&ApiVersionsRequest>) -> ApiVersionsResponse {
+pub(in crate::kafka) fn handle(
+    version: i16,
+    request: Option<&ApiVersionsRequest>,
+) -> ApiVersionsResponse {
     let Some(request) = request else {
-        let own = versions::ROWS.iter().filter(|row| row.api == ApiKey::ApiVersions).map(shown).collect();
+        let own = versions::ROWS
+            .iter()
+            .filter(|row| row.api == ApiKey::ApiVersions)
+            .map(shown)
+            .collect();
         return ApiVersionsResponse::default()
             .with_error_code(ErrorCode::UnsupportedVersion.number())
             .with_api_keys(own);
     };
-    let named = is_software_name(&request.client_software_name) && is_software_name(&request.client_software_version);
+    let named = is_software_name(&request.client_software_name)
+        && is_software_name(&request.client_software_version);
     if version >= NAMED_SOFTWARE_FROM && !named {
         return ApiVersionsResponse::default().with_error_code(ErrorCode::InvalidRequest.number());
     }

@@ -3,5 +3,164 @@
 mod request;
 mod response;
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use chronik_core::catalog::Topic;
+use chronik_core::partition::batch::{self, Compression};
+
+use super::redirect;
+use crate::broker::{FetchLimits, Fetched, ReadError, ReadPartition, View};
+use crate::kafka::call::Call;
+use crate::kafka::dispatch::Outcome;
+use crate::kafka::error_code::ErrorCode;
 pub(in crate::kafka) use request::FetchRequest;
-pub(in crate::kafka) async fn handle(_: crate::kafka::call::Call, _: FetchRequest) -> crate::kafka::dispatch::Outcome { unreachable!() }
+use request::{FetchPartition, FetchTopic, TopicKey};
+use response::{PartitionAnswer, TopicAnswer};
+
+/// Whatever a client asks for, one response carries at most this (and at least one batch).
+const MOST_BYTES: i32 = 55 << 20;
+const LONGEST_WAIT_MS: i32 = 5 * 60 * 1000;
+/// Clients before this version cannot read zstd.
+const ZSTD_FROM: i16 = 10;
+/// Ends a session: such a request is complete in itself.
+const FINAL_EPOCH: i32 = -1;
+
+pub(in crate::kafka) async fn handle(call: Call, request: FetchRequest) -> Outcome {
+    let read_committed = request.read_committed;
+    // This node opens no sessions, so any session that a client names is unknown.
+    let continues_session = request.session_epoch != FINAL_EPOCH
+        && (request.session_id != 0 || request.session_epoch != 0);
+    if continues_session {
+        let error = ErrorCode::FetchSessionIdNotFound;
+        return Outcome::Respond(response::encode(
+            &call.header,
+            error,
+            read_committed,
+            Vec::new(),
+            &[],
+        ));
+    }
+    let topics = fetch(&call, request).await;
+    let hints = topics
+        .iter()
+        .flat_map(|topic| topic.partitions.iter().filter_map(|row| row.leader));
+    let endpoints = redirect::endpoints_of(&call, hints);
+    Outcome::Respond(response::encode(
+        &call.header,
+        ErrorCode::None,
+        read_committed,
+        topics,
+        &endpoints,
+    ))
+}
+
+async fn fetch(call: &Call, request: FetchRequest) -> Vec<TopicAnswer> {
+    let view = call.broker().view();
+    let mut reads = Vec::new();
+    let mut refused = false;
+    let resolve = |FetchTopic { topic, partitions }: FetchTopic| {
+        let found = find_topic(&view, &topic);
+        let row = |partition: FetchPartition| match resolve(&found, &partition) {
+            Ok(read) => {
+                reads.push(read);
+                (partition.index, None)
+            }
+            Err(error) => {
+                refused = true;
+                (partition.index, Some(error))
+            }
+        };
+        (topic, partitions.into_iter().map(row).collect::<Vec<_>>())
+    };
+    let topics: Vec<_> = request.topics.into_iter().map(resolve).collect();
+    drop(view);
+    let max_bytes = request.max_bytes.clamp(0, MOST_BYTES) as usize;
+    // Errors are told at once; only a request without any waits for records.
+    let max_wait_ms = if refused {
+        0
+    } else {
+        request.max_wait_ms.clamp(0, LONGEST_WAIT_MS)
+    };
+    let limits = FetchLimits {
+        min_bytes: (request.min_bytes.max(0) as usize).min(max_bytes),
+        max_bytes,
+        max_wait: Duration::from_millis(max_wait_ms as u64),
+    };
+    let mut fetched = call.broker().fetch(reads, limits).await.into_iter();
+    let mut answer = |(index, error): (i32, Option<ErrorCode>)| match error {
+        Some(error) => PartitionAnswer::failed(index, error),
+        None => answer(
+            call.version(),
+            index,
+            fetched.next().expect("one result per partition read"),
+        ),
+    };
+    let answers = topics.into_iter().map(|(topic, rows)| TopicAnswer {
+        topic,
+        partitions: rows.into_iter().map(&mut answer).collect(),
+    });
+    answers.collect()
+}
+
+fn find_topic(view: &View, topic: &TopicKey) -> Result<Arc<Topic>, ErrorCode> {
+    match topic {
+        TopicKey::Name(name) => view
+            .catalog
+            .topic(name)
+            .cloned()
+            .ok_or(ErrorCode::UnknownTopicOrPartition),
+        TopicKey::Id(id) => view
+            .catalog
+            .topic_by_id(*id)
+            .cloned()
+            .ok_or(ErrorCode::UnknownTopicId),
+    }
+}
+
+fn resolve(
+    topic: &Result<Arc<Topic>, ErrorCode>,
+    asked: &FetchPartition,
+) -> Result<ReadPartition, ErrorCode> {
+    let topic = topic.as_ref().map_err(|error| *error)?;
+    let partition = usize::try_from(asked.index)
+        .ok()
+        .and_then(|index| topic.partitions.get(index));
+    Ok(ReadPartition {
+        group: partition.ok_or(ErrorCode::UnknownTopicOrPartition)?.group,
+        offset: asked.fetch_offset,
+        max_bytes: asked.max_bytes.max(0) as usize,
+        expected_epoch: (asked.current_leader_epoch >= 0).then_some(asked.current_leader_epoch),
+    })
+}
+
+fn answer(version: i16, index: i32, fetched: Result<Fetched, ReadError>) -> PartitionAnswer {
+    match fetched {
+        Ok(fetched) if version < ZSTD_FROM && holds_zstd(&fetched) => {
+            PartitionAnswer::failed(index, ErrorCode::UnsupportedCompressionType)
+        }
+        Ok(Fetched { bounds, batches }) => PartitionAnswer {
+            high_watermark: bounds.high_watermark,
+            log_start_offset: bounds.start_offset,
+            records: batches,
+            ..PartitionAnswer::failed(index, ErrorCode::None)
+        },
+        Err(error) => {
+            let leader = match error {
+                ReadError::NotLeader(hint) => redirect::hint(hint),
+                _ => None,
+            };
+            PartitionAnswer {
+                leader,
+                ..PartitionAnswer::failed(index, (&error).into())
+            }
+        }
+    }
+}
+
+fn holds_zstd(fetched: &Fetched) -> bool {
+    let headers = fetched.batches.iter().flat_map(|bytes| batch::each(bytes));
+    headers
+        .flatten()
+        .any(|(header, _)| header.compression() == Ok(Compression::Zstd))
+}

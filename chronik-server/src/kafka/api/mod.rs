@@ -1,6 +1,24 @@
 //! One file per API: decode what the codec left open, decide, ask the broker, answer.
 
+pub(super) mod acls;
+pub(super) mod alter_configs;
 pub(super) mod api_versions;
+pub(super) mod create_partitions;
+pub(super) mod create_topics;
+pub(super) mod delete_records;
+pub(super) mod delete_topics;
+pub(super) mod describe_cluster;
+pub(super) mod describe_configs;
+pub(super) mod describe_log_dirs;
 pub(super) mod fetch;
+pub(super) mod incremental_alter_configs;
+pub(super) mod init_producer_id;
+pub(super) mod list_offsets;
+pub(super) mod metadata;
+pub(super) mod offset_for_leader_epoch;
 pub(super) mod produce;
+
+mod config_change;
+mod config_entries;
+mod convert;
 mod redirect;

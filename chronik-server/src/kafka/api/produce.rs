@@ -3,5 +3,218 @@
 mod request;
 mod response;
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use chronik_core::catalog::Topic;
+use chronik_core::catalog::topic_config::LogConfig;
+use chronik_core::partition::BatchHeader;
+use chronik_core::partition::batch::Compression;
+use tokio::time::{Instant, timeout_at};
+
+use super::redirect;
+use crate::broker::{AppendError, Appended, Appends, PendingAppend};
+use crate::clock::wall_ms;
+use crate::kafka::call::Call;
+use crate::kafka::dispatch::{CloseReason, Outcome, Reply};
+use crate::kafka::error_code::ErrorCode;
 pub(in crate::kafka) use request::ProduceRequest;
-pub(in crate::kafka) fn start(_: crate::kafka::call::Call, _: ProduceRequest) -> crate::kafka::dispatch::Reply { unreachable!() }
+use request::{PartitionData, TopicData};
+use response::{PartitionAnswer, TopicAnswer};
+
+/// Clients before this version cannot read zstd.
+const ZSTD_FROM: i16 = 7;
+const NO_ACK: i16 = 0;
+
+/// Everything until the hand-over happens in this call, so that requests of a connection keep their order.
+pub(in crate::kafka) fn start(call: Call, request: ProduceRequest) -> Reply {
+    let deadline = Instant::now() + Duration::from_millis(request.timeout_ms.max(0) as u64);
+    let acks = request.acks;
+    let topics = hand_over(&call, request);
+    Box::pin(async move {
+        let answers = settle(topics, deadline).await;
+        if acks != NO_ACK {
+            let endpoints = redirect::endpoints_of(&call, answers.iter().flat_map(leader_hints));
+            return Outcome::Respond(response::encode(&call.header, &answers, &endpoints));
+        }
+        match answers
+            .iter()
+            .flat_map(|topic| &topic.partitions)
+            .all(|row| row.error == ErrorCode::None)
+        {
+            true => Outcome::Silent,
+            false => Outcome::Close(CloseReason::UnansweredFailure),
+        }
+    })
+}
+
+/// A partition on the way to its answer.
+enum Progress {
+    Refused(PartitionAnswer),
+    Pending {
+        index: i32,
+        log_append_time_ms: i64,
+        append: PendingAppend,
+    },
+}
+
+type TopicProgress = (Box<str>, Vec<Progress>);
+
+/// What holds for the whole request.
+struct Terms {
+    refusal: Option<(ErrorCode, &'static str)>,
+    version: i16,
+    now_ms: i64,
+    min_insync_replicas: u32,
+}
+
+fn hand_over(call: &Call, request: ProduceRequest) -> Vec<TopicProgress> {
+    let broker = call.broker();
+    let terms = Terms {
+        refusal: refusal(&request),
+        version: call.version(),
+        now_ms: wall_ms(),
+        min_insync_replicas: broker.settings().min_insync_replicas,
+    };
+    let mut appends = Appends::default();
+    let progress = |TopicData { name, partitions }| {
+        let topic = broker.topic(&name);
+        let rows = partitions.into_iter().map(|data| match &topic {
+            Some(topic) => terms.judge(topic, data, &mut appends),
+            None => refuse(data.index, ErrorCode::UnknownTopicOrPartition, None),
+        });
+        let rows = rows.collect();
+        (name, rows)
+    };
+    let topics = request.topics.into_iter().map(progress).collect();
+    broker.append(appends);
+    topics
+}
+
+fn refusal(request: &ProduceRequest) -> Option<(ErrorCode, &'static str)> {
+    if !matches!(request.acks, -1..=1) {
+        return Some((ErrorCode::InvalidRequiredAcks, "acks is one of -1, 0 and 1"));
+    }
+    let transactional = request.transactional_id.is_some();
+    transactional.then_some((ErrorCode::InvalidRequest, "transactions are not supported"))
+}
+
+impl Terms {
+    fn judge(&self, topic: &Arc<Topic>, data: PartitionData, appends: &mut Appends) -> Progress {
+        let PartitionData { index, records } = data;
+        if let Some((error, message)) = self.refusal {
+            return refuse(index, error, Some(message.to_owned()));
+        }
+        let Some(partition) = usize::try_from(index)
+            .ok()
+            .and_then(|index| topic.partitions.get(index))
+        else {
+            return refuse(index, ErrorCode::UnknownTopicOrPartition, None);
+        };
+        let (header, batch) = match self.check(records) {
+            Ok(checked) => checked,
+            Err((error, message)) => return refuse(index, error, Some(message)),
+        };
+        let config = LogConfig::of(topic, self.min_insync_replicas);
+        let log_append_time_ms = if config.log_append_time {
+            self.now_ms
+        } else {
+            -1
+        };
+        match appends.push(partition.group, &config, header, batch, self.now_ms) {
+            Ok(append) => Progress::Pending {
+                index,
+                log_append_time_ms,
+                append,
+            },
+            Err(error) => refuse(index, (&error).into(), Some(error.to_string())),
+        }
+    }
+
+    fn check(
+        &self,
+        records: Option<BytesMut>,
+    ) -> Result<(BatchHeader, BytesMut), (ErrorCode, String)> {
+        let invalid = |message: &str| (ErrorCode::InvalidRecord, message.to_owned());
+        let batch = records.ok_or_else(|| invalid("a partition without records"))?;
+        let header =
+            BatchHeader::check(&batch).map_err(|error| ((&error).into(), error.to_string()))?;
+        if header.is_control() {
+            return Err(invalid("control batches are written by the broker alone"));
+        }
+        if header.is_transactional() {
+            return Err((
+                ErrorCode::InvalidRequest,
+                "transactions are not supported".to_owned(),
+            ));
+        }
+        if self.version < ZSTD_FROM && header.compression() == Ok(Compression::Zstd) {
+            let message = "zstd needs produce version 7".to_owned();
+            return Err((ErrorCode::UnsupportedCompressionType, message));
+        }
+        Ok((header, batch))
+    }
+}
+
+fn refuse(index: i32, error: ErrorCode, message: Option<String>) -> Progress {
+    Progress::Refused(PartitionAnswer::failed(index, error, message))
+}
+
+async fn settle(topics: Vec<TopicProgress>, deadline: Instant) -> Vec<TopicAnswer> {
+    let mut answers = Vec::with_capacity(topics.len());
+    for (name, rows) in topics {
+        let mut partitions = Vec::with_capacity(rows.len());
+        for row in rows {
+            partitions.push(match row {
+                Progress::Refused(answer) => answer,
+                Progress::Pending {
+                    index,
+                    log_append_time_ms,
+                    append,
+                } => {
+                    // After the append its fate is open: a timeout says so.
+                    let appended = timeout_at(deadline, append.wait())
+                        .await
+                        .unwrap_or(Err(AppendError::Unknown));
+                    answer(index, log_append_time_ms, appended)
+                }
+            });
+        }
+        answers.push(TopicAnswer { name, partitions });
+    }
+    answers
+}
+
+fn answer(
+    index: i32,
+    log_append_time_ms: i64,
+    appended: Result<Appended, AppendError>,
+) -> PartitionAnswer {
+    match appended {
+        Ok(Appended {
+            base_offset,
+            log_start_offset,
+        }) => PartitionAnswer {
+            base_offset,
+            log_append_time_ms,
+            log_start_offset,
+            ..PartitionAnswer::failed(index, ErrorCode::None, None)
+        },
+        Err(error) => {
+            let leader = match error {
+                AppendError::NotLeader(hint) => redirect::hint(hint),
+                _ => None,
+            };
+            let message = Some(error.to_string());
+            PartitionAnswer {
+                leader,
+                ..PartitionAnswer::failed(index, (&error).into(), message)
+            }
+        }
+    }
+}
+
+fn leader_hints(topic: &TopicAnswer) -> impl Iterator<Item = redirect::LeaderHint> {
+    topic.partitions.iter().filter_map(|row| row.leader)
+}

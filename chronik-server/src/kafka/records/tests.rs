@@ -80,11 +80,21 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
 fn the_first_record_that_is_late_enough_is_found_in_every_codec() {
     let timestamps = [0, 5, 3, 9, 9, 2];
     type Fold = fn(&[u8]) -> Vec<u8>;
-    let codecs: [(u8, Fold); 6] =
-        [(0, <[u8]>::to_vec), (1, gzip), (2, snappy), (2, xerial), (3, lz4), (4, zstd)];
+    let codecs: [(u8, Fold); 6] = [
+        (0, <[u8]>::to_vec),
+        (1, gzip),
+        (2, snappy),
+        (2, xerial),
+        (3, lz4),
+        (4, zstd),
+    ];
     for (codec, fold) in codecs {
         let batch = batch(codec, &timestamps, fold);
-        let find = |target| first_at_or_after(&batch, target).unwrap().map(|r| (r.offset, r.timestamp_ms));
+        let find = |target| {
+            first_at_or_after(&batch, target)
+                .unwrap()
+                .map(|r| (r.offset, r.timestamp_ms))
+        };
         assert_eq!(find(0), Some((100, 1000)));
         assert_eq!(find(1004), Some((101, 1005)), "codec {codec}");
         assert_eq!(find(1006), Some((103, 1009)));
@@ -97,7 +107,10 @@ fn the_leaders_time_needs_no_unfolding() {
     let mut batch = header(1, 7, b"not gzip");
     batch[22] |= 8;
     batch[35..43].copy_from_slice(&5000i64.to_be_bytes());
-    let first = RecordHead { offset: 100, timestamp_ms: 5000 };
+    let first = RecordHead {
+        offset: 100,
+        timestamp_ms: 5000,
+    };
     assert_eq!(first_at_or_after(&batch, 5000).unwrap(), Some(first));
     assert_eq!(first_at_or_after(&batch, 5001).unwrap(), None);
 }
@@ -109,9 +122,15 @@ fn greedy_blocks_and_windows_are_refused() {
     assert!(first_at_or_after(&header(2, 1, &claims_2_gib), 0).is_err());
     let window_of_2_gib = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 21 << 3, 0, 0, 0, 0];
     let refused = first_at_or_after(&header(4, 1, &window_of_2_gib), 0);
-    assert!(matches!(refused, Err(RecordsError::Greedy(_))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(RecordsError::Greedy(_))),
+        "{refused:?}"
+    );
     let segment_of_4_gib = [0x28, 0xb5, 0x2f, 0xfd, 0xa0, 0xff, 0xff, 0xff, 0xff, 0];
-    assert!(matches!(first_at_or_after(&header(4, 1, &segment_of_4_gib), 0), Err(RecordsError::Greedy(_))));
+    assert!(matches!(
+        first_at_or_after(&header(4, 1, &segment_of_4_gib), 0),
+        Err(RecordsError::Greedy(_))
+    ));
 }
 
 #[test]

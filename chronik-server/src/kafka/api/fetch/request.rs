@@ -38,14 +38,22 @@ pub(super) struct FetchPartition {
 }
 
 impl FetchRequest {
-    pub(in crate::kafka) fn decode(version: i16, flexible: bool, frame: &[u8]) -> Result<Self, WireError> {
+    pub(in crate::kafka) fn decode(
+        version: i16,
+        flexible: bool,
+        frame: &[u8],
+    ) -> Result<Self, WireError> {
         let mut input = WireReader::new(frame, flexible);
         if version < 15 {
             let _replica_id = input.i32()?;
         }
         let (max_wait_ms, min_bytes, max_bytes) = (input.i32()?, input.i32()?, input.i32()?);
         let read_committed = input.i8()? == 1;
-        let (session_id, session_epoch) = if version >= 7 { (input.i32()?, input.i32()?) } else { (0, -1) };
+        let (session_id, session_epoch) = if version >= 7 {
+            (input.i32()?, input.i32()?)
+        } else {
+            (0, -1)
+        };
         let mut topics = Vec::new();
         for _ in 0..input.count(1)? {
             topics.push(topic(&mut input, version)?);
@@ -57,7 +65,15 @@ impl FetchRequest {
             let _rack = input.text()?;
         }
         input.skip_tags()?;
-        Ok(FetchRequest { max_wait_ms, min_bytes, max_bytes, read_committed, session_id, session_epoch, topics })
+        Ok(FetchRequest {
+            max_wait_ms,
+            min_bytes,
+            max_bytes,
+            read_committed,
+            session_id,
+            session_epoch,
+            topics,
+        })
     }
 }
 
@@ -90,7 +106,12 @@ fn partition(input: &mut WireReader<'_>, version: i16) -> Result<FetchPartition,
     }
     let max_bytes = input.i32()?;
     input.skip_tags()?;
-    Ok(FetchPartition { index, current_leader_epoch, fetch_offset, max_bytes })
+    Ok(FetchPartition {
+        index,
+        current_leader_epoch,
+        fetch_offset,
+        max_bytes,
+    })
 }
 
 /// Read for their length only: without sessions there is nothing to forget.

@@ -34,7 +34,14 @@ pub(super) struct PartitionAnswer {
 impl PartitionAnswer {
     pub(super) fn failed(index: i32, error: ErrorCode) -> Self {
         let records = Vec::new();
-        PartitionAnswer { index, error, high_watermark: -1, log_start_offset: -1, records, leader: None }
+        PartitionAnswer {
+            index,
+            error,
+            high_watermark: -1,
+            log_start_offset: -1,
+            records,
+            leader: None,
+        }
     }
 
     pub(super) fn record_bytes(&self) -> usize {
@@ -50,8 +57,14 @@ pub(super) fn encode(
     endpoints: &[Endpoint],
 ) -> Response {
     let (version, flexible) = (header.version, header.version >= 12);
-    let skeleton_bytes = topics.iter().map(|topic| ROW_BYTES * (4 + topic.partitions.len())).sum();
-    let mut out = Skeleton::new(WireWriter::new(begin(header, flexible, skeleton_bytes), flexible));
+    let skeleton_bytes = topics
+        .iter()
+        .map(|topic| ROW_BYTES * (4 + topic.partitions.len()))
+        .sum();
+    let mut out = Skeleton::new(WireWriter::new(
+        begin(header, flexible, skeleton_bytes),
+        flexible,
+    ));
     out.fields.i32(0);
     if version >= 7 {
         out.fields.i16(error.number()).i32(0);
@@ -63,7 +76,10 @@ pub(super) fn encode(
             TopicKey::Id(id) => _ = out.fields.uuid(id.0),
         }
         out.fields.count(topic.partitions.len());
-        topic.partitions.into_iter().for_each(|row| write_partition(&mut out, version, read_committed, row));
+        topic
+            .partitions
+            .into_iter()
+            .for_each(|row| write_partition(&mut out, version, read_committed, row));
         out.fields.no_tags();
     }
     if version >= 16 && !endpoints.is_empty() {
@@ -77,11 +93,19 @@ pub(super) fn encode(
 fn write_partition(out: &mut Skeleton, version: i16, read_committed: bool, row: PartitionAnswer) {
     let fields = &mut out.fields;
     // Without transactions the last stable offset is the high watermark.
-    fields.i32(row.index).i16(row.error.number()).i64(row.high_watermark).i64(row.high_watermark);
+    fields
+        .i32(row.index)
+        .i16(row.error.number())
+        .i64(row.high_watermark)
+        .i64(row.high_watermark);
     if version >= 5 {
         fields.i64(row.log_start_offset);
     }
-    if read_committed { fields.count(0) } else { fields.null_array() };
+    if read_committed {
+        fields.count(0)
+    } else {
+        fields.null_array()
+    };
     if version >= 11 {
         fields.i32(NO_PREFERRED_REPLICA);
     }
@@ -103,7 +127,11 @@ struct Skeleton {
 
 impl Skeleton {
     fn new(fields: WireWriter) -> Self {
-        Skeleton { fields, first: None, rest: Vec::new() }
+        Skeleton {
+            fields,
+            first: None,
+            rest: Vec::new(),
+        }
     }
 
     fn chain(&mut self, records: Vec<Bytes>) {

@@ -31,7 +31,10 @@ pub(super) struct PartitionData {
 type Place = (i32, Option<Range<usize>>);
 
 impl ProduceRequest {
-    pub(in crate::kafka) fn decode(flexible: bool, frame: &mut BytesMut) -> Result<Self, WireError> {
+    pub(in crate::kafka) fn decode(
+        flexible: bool,
+        frame: &mut BytesMut,
+    ) -> Result<Self, WireError> {
         let mut input = WireReader::new(frame, flexible);
         let transactional_id = input.nullable_text()?.map(Box::from);
         let (acks, timeout_ms) = (input.i16()?, input.i32()?);
@@ -42,7 +45,12 @@ impl ProduceRequest {
         }
         input.skip_tags()?;
         let topics = cut(frame, places);
-        Ok(ProduceRequest { transactional_id, acks, timeout_ms, topics })
+        Ok(ProduceRequest {
+            transactional_id,
+            acks,
+            timeout_ms,
+            topics,
+        })
     }
 }
 
@@ -63,7 +71,10 @@ fn cut(frame: &mut BytesMut, places: Vec<(Box<str>, Vec<Place>)>) -> Vec<TopicDa
         gone = range.end;
         frame.split_to(range.len())
     };
-    let mut partition = |(index, place): Place| PartitionData { index, records: place.map(&mut records) };
+    let mut partition = |(index, place): Place| PartitionData {
+        index,
+        records: place.map(&mut records),
+    };
     let topic = |(name, partitions): (Box<str>, Vec<Place>)| TopicData {
         name,
         partitions: partitions.into_iter().map(&mut partition).collect(),

@@ -47,12 +47,17 @@ impl PartitionAnswer {
 
 pub(super) fn encode(header: &Header, topics: &[TopicAnswer], endpoints: &[Endpoint]) -> Response {
     let (version, flexible) = (header.version, header.version >= 9);
-    let rows = topics.iter().map(|topic| topic.name.len() + ROW_BYTES * (1 + topic.partitions.len()));
+    let rows = topics
+        .iter()
+        .map(|topic| topic.name.len() + ROW_BYTES * (1 + topic.partitions.len()));
     let mut out = WireWriter::new(begin(header, flexible, rows.sum()), flexible);
     out.count(topics.len());
     for topic in topics {
         out.text(&topic.name).count(topic.partitions.len());
-        topic.partitions.iter().for_each(|partition| write_partition(&mut out, version, partition));
+        topic
+            .partitions
+            .iter()
+            .for_each(|partition| write_partition(&mut out, version, partition));
         out.no_tags();
     }
     out.i32(0);
@@ -65,14 +70,19 @@ pub(super) fn encode(header: &Header, topics: &[TopicAnswer], endpoints: &[Endpo
 }
 
 fn write_partition(out: &mut WireWriter, version: i16, row: &PartitionAnswer) {
-    out.i32(row.index).i16(row.error.number()).i64(row.base_offset).i64(row.log_append_time_ms);
+    out.i32(row.index)
+        .i16(row.error.number())
+        .i64(row.base_offset)
+        .i64(row.log_append_time_ms);
     if version >= 5 {
         out.i64(row.log_start_offset);
     }
     if version >= 8 {
         out.count(row.bad_record.iter().len());
         if let Some(position) = row.bad_record {
-            out.i32(position).nullable_text(row.message.as_deref()).no_tags();
+            out.i32(position)
+                .nullable_text(row.message.as_deref())
+                .no_tags();
         }
         out.nullable_text(row.message.as_deref());
     }
