@@ -2,8 +2,14 @@
 //!
 //! The program is `main.rs`; this library exists so that fuzz targets and tests enter by the same doors.
 
+pub mod admin;
 pub mod broker;
 pub mod clock;
 pub mod config;
+pub mod data_dir;
+pub mod kafka;
+pub mod limits;
+pub mod logging;
 pub mod metrics;
 mod raft;
+pub mod server;

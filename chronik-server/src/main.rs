@@ -1,3 +1,125 @@
 //! Parses, configures, runs, and turns the outcome into an exit code.
 
-fn main() {}
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use chronik_server::config::cli::{self, Document, Invocation};
+use chronik_server::config::{self, ConfigError, Environment, Loaded, Sources};
+use chronik_server::data_dir::DataDirError;
+use chronik_server::metrics::{self, Metrics};
+use chronik_server::server::{self, ServerError};
+use chronik_server::{limits, logging};
+use tokio::runtime::{Builder, Runtime};
+use tracing::{error, warn};
+
+/// Something went wrong while running.
+const FAILED: u8 = 1;
+/// The command line or the configuration is wrong: trying again does not help.
+const MISUSED: u8 = 2;
+/// The storage failed or holds what must not be touched: somebody has to look at it.
+const STORAGE_FAILED: u8 = 70;
+
+fn main() -> ExitCode {
+    let environment = Environment::of_this_process();
+    let no_color = environment.no_color;
+    match cli::parse(std::env::args_os(), environment) {
+        Ok(Invocation::Serve(sources)) => match sources.load() {
+            Ok(loaded) => serve(loaded, no_color),
+            Err(error) => refuse(&error),
+        },
+        Ok(Invocation::Check(sources)) => check(sources),
+        Ok(Invocation::Print(document)) => print(&text_of(document)),
+        Err(error) => {
+            // Help and version are such errors too, and know that they are none.
+            let _ = error.print();
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(MISUSED))
+        }
+    }
+}
+
+fn serve(loaded: Loaded, no_color: bool) -> ExitCode {
+    logging::start(&loaded.config.log, no_color);
+    for warning in &loaded.warnings {
+        warn!("{warning}");
+    }
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            error!(%error, "threads cannot be started");
+            return ExitCode::from(FAILED);
+        }
+    };
+    let outcome = runtime.block_on(server::run(loaded.config, Arc::new(Metrics::default())));
+    // What still runs was told to stop and did not in time, so nothing waits for it here.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!("{}", logging::chain(&error));
+            ExitCode::from(exit_code(&error))
+        }
+    }
+}
+
+fn check(sources: Sources) -> ExitCode {
+    match sources.load() {
+        Ok(loaded) => {
+            let warnings = loaded.warnings.iter();
+            let warnings: String = warnings
+                .map(|warning| format!("warning: {warning}\n"))
+                .collect();
+            let file = loaded.file.map_or_else(
+                || "no file was read".to_owned(),
+                |file| format!("with {}", file.display()),
+            );
+            print(&format!("{warnings}the configuration is valid ({file})\n"))
+        }
+        Err(error) => refuse(&error),
+    }
+}
+
+fn text_of(document: Document) -> String {
+    match document {
+        Document::DefaultFile => config::docs::default_file(),
+        Document::Explanation(text) => text,
+        Document::ConfigReference => config::docs::reference(),
+        Document::MetricsReference => metrics::docs::reference(),
+    }
+}
+
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(limits::RUNTIME_WORKERS)
+        .max_blocking_threads(limits::RUNTIME_BLOCKING_THREADS)
+        .thread_name("chronik-worker")
+        .enable_all()
+        .build()
+}
+
+fn exit_code(error: &ServerError) -> u8 {
+    match error {
+        ServerError::DataDir(
+            DataDirError::OtherNode { .. } | DataDirError::OtherCluster { .. },
+        ) => MISUSED,
+        ServerError::DataDir(DataDirError::InUse { .. }) => FAILED,
+        ServerError::DataDir(_) | ServerError::Start(_) => STORAGE_FAILED,
+        ServerError::Listen { .. } | ServerError::Signals(_) => FAILED,
+    }
+}
+
+/// Says what is wrong with the configuration, before there is a log to say it in.
+fn refuse(error: &ConfigError) -> ExitCode {
+    for line in logging::chain(error).lines() {
+        let _ = writeln!(io::stderr(), "chronik-server: {line}");
+    }
+    ExitCode::from(MISUSED)
+}
+
+/// A reader that closes the pipe early has read enough.
+fn print(text: &str) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(FAILED),
+        _ => ExitCode::SUCCESS,
+    }
+}

@@ -53,10 +53,10 @@ fn advertised_address(config: &Config) -> Option<Broken> {
             format!(
                 "`kafka.advertised` = \"{advertised}\" is an address nobody can connect to; \
                  write the name by which clients reach this node, like \"broker-1.example:{}\"",
-                advertised.port
+                advertised.port()
             ),
         )),
-        Some(advertised) if advertised.port == 0 => Some((
+        Some(advertised) if advertised.port() == 0 => Some((
             "kafka.advertised",
             format!("`kafka.advertised` = \"{advertised}\" needs the port that clients connect to"),
         )),
@@ -65,7 +65,8 @@ fn advertised_address(config: &Config) -> Option<Broken> {
             format!(
                 "`kafka.listen` = \"{}\" listens on every address, so clients must be told one of them: \
                  set `kafka.advertised`, like \"broker-1.example:{}\"",
-                kafka.listen, kafka.listen.port
+                kafka.listen,
+                kafka.listen.port()
             ),
         )),
         _ => None,

@@ -82,10 +82,8 @@ pub struct Size(pub u64);
 /// A host and a port: a door to open or the name of one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
-    /// A name or an address; IPv6 without its brackets.
-    pub host: String,
-    /// The port; 0 asks the system for a free one.
-    pub port: u16,
+    host: String,
+    port: u16,
 }
 
 /// Another node of the cluster.
@@ -138,6 +136,16 @@ impl Size {
 }
 
 impl Endpoint {
+    /// A name or an address; IPv6 without its brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port; 0 asks the system for a free one.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Whether it stands for every address of the machine, which nobody can connect to from elsewhere.
     pub fn is_wildcard(&self) -> bool {
         self.host

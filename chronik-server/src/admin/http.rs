@@ -1,0 +1,99 @@
+//! Connections of the operators' door: few, short and small, whatever the other side does.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tracing::{debug, warn};
+
+use super::State;
+use super::routes::{Answer, answer};
+use crate::limits;
+
+/// Answers requests until told to stop, then lets answers in progress leave.
+pub async fn serve(
+    listener: TcpListener,
+    state: State,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let permits = Arc::new(Semaphore::new(limits::ADMIN_CONNECTIONS));
+    let (stop, stopping) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => break,
+            Some(ended) = connections.join_next() => report(ended),
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    // A connection too many is closed at once: one that waits would look like a dead node.
+                    if let Ok(permit) = permits.clone().try_acquire_owned() {
+                        connections.spawn(converse(stream, state.clone(), stopping.clone(), permit));
+                    }
+                }
+                Err(error) => {
+                    warn!(%error, "cannot accept an admin connection");
+                    // Out of file descriptors is not cured by trying at once.
+                    sleep(limits::ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    stop.send_replace(true);
+    let drained = async { while connections.join_next().await.is_some() {} };
+    // Who is not done by then is cut off with the set.
+    let _ = timeout(limits::ADMIN_DRAIN, drained).await;
+    Ok(())
+}
+
+async fn converse(
+    stream: TcpStream,
+    state: State,
+    mut stopping: watch::Receiver<bool>,
+    _permit: OwnedSemaphorePermit,
+) {
+    let service = service_fn(move |request| respond(state.clone(), request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits::ADMIN_HEADER_TIMEOUT)
+        .max_headers(limits::ADMIN_HEADERS)
+        .max_buf_size(limits::ADMIN_BUFFER_BYTES)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let conversation = async {
+        tokio::select! {
+            ended = connection.as_mut() => return ended,
+            _ = stopping.wait_for(|stopping| *stopping) => connection.as_mut().graceful_shutdown(),
+        }
+        connection.await
+    };
+    match timeout(limits::ADMIN_CONNECTION_LIFETIME, conversation).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => debug!(%error, "admin connection failed"),
+        Err(_) => debug!("admin connection lived too long"),
+    }
+}
+
+async fn respond(state: State, request: Request<Incoming>) -> Result<Answer, Infallible> {
+    let (method, path): (&Method, &str) = (request.method(), request.uri().path());
+    Ok(answer(&state, method, path).await)
+}
+
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        // The panic itself was logged by the panic hook; its connection is gone, the node is not.
+        warn!(%error, "an admin connection's task failed");
+    }
+}
