@@ -65,6 +65,8 @@ pub enum WalError {
     },
     #[error("record of unknown group {group:#x}: it was never created or already destroyed")]
     UnknownGroup { group: GroupUid },
+    #[error("group {group:#x}: index {index} or its offset is beyond 2^62")]
+    OutOfRange { group: GroupUid, index: u64 },
     #[error(
         "group {group:#x}: index {index} does not follow {last_index} (trimmed at {trim_index})"
     )]

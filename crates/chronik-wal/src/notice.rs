@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::error::WalError;
-use crate::record::{Durable, GroupUid};
+use crate::record::Durable;
+use crate::sealed::Place;
 use crate::segment::Segment;
 
 /// Something happened. The sink is called on the WAL thread and must not block.
@@ -26,32 +27,13 @@ pub enum SegmentChange {
     /// moment for a checkpoint.
     Opened(Arc<Segment>),
     /// The segment's rows are now in its index file.
-    Sealed {
-        segment: u64,
-        places: Arc<[SealedPlace]>,
-    },
+    Sealed { segment: u64, places: Arc<[Place]> },
     /// Live rows of `sources` were copied into `target`.
     Moved {
         target: Arc<Segment>,
         sources: Vec<u64>,
-        places: Arc<[MovedPlace]>,
+        places: Arc<[Place]>,
     },
     /// The segment holds nothing alive and is about to be used again.
     Recycled { segment: u64 },
-}
-
-/// Where a group's rows are in a segment's index file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SealedPlace {
-    pub group: GroupUid,
-    pub first_index: u64,
-    pub first_row: u32,
-    pub rows: u32,
-}
-
-/// A [`SealedPlace`] of a sorted segment, and the segment its rows came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MovedPlace {
-    pub source: u64,
-    pub place: SealedPlace,
 }

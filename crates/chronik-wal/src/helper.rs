@@ -1,0 +1,364 @@
+//! The low-priority thread: it pre-writes spare segments, seals, writes checkpoints, recycles
+//! and defragments, so that the WAL thread only appends.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::{Duration, Instant};
+
+use crate::checkpoint::Checkpoint;
+use crate::defrag::{Defrag, DefragOrder};
+use crate::error::WalError;
+use crate::io::{is_disk_full, replace_file, sync_directory};
+use crate::limits::{DEFRAG_BYTES_PER_S, HELPER_STEP_BYTES, PREWRITE_BYTES_PER_S};
+use crate::pool::{Pool, Prewriting};
+use crate::record::GroupUid;
+use crate::sealed::{Place, SealEvent, SealedRows};
+use crate::segment::{Layout, Segment, rows_path};
+use crate::stats::Counters;
+
+/// How long a full disk is left alone.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What the helper is asked to do.
+#[derive(Debug)]
+pub(crate) enum Job {
+    Seal(SealOrder),
+    /// `dead` are the segments that may be recycled once the checkpoint is on disk.
+    Checkpoint {
+        checkpoint: Checkpoint,
+        dead: Vec<u32>,
+    },
+    /// Nobody holds this segment any more.
+    Recycle {
+        path: PathBuf,
+    },
+    /// The WAL thread took a spare segment.
+    SpareTaken,
+    Defrag(DefragOrder),
+    Stop,
+}
+
+/// A full segment and what happened in it.
+#[derive(Debug)]
+pub(crate) struct SealOrder {
+    pub(crate) segment: Arc<Segment>,
+    pub(crate) first_lsn: u64,
+    pub(crate) last_lsn: u64,
+    pub(crate) events: Vec<(GroupUid, SealEvent)>,
+}
+
+/// What the helper did.
+#[derive(Debug)]
+pub(crate) enum Report {
+    Sealed {
+        segment: u32,
+        places: Arc<[Place]>,
+    },
+    Checkpointed {
+        lsn: u64,
+        dead: Vec<u32>,
+    },
+    SpareReady {
+        path: PathBuf,
+    },
+    Recycled,
+    Moved {
+        target: Arc<Segment>,
+        sources: Vec<u32>,
+        last_lsn: u64,
+        bytes: u64,
+        places: Arc<[Place]>,
+    },
+    DefragAbandoned,
+    Failed(WalError),
+}
+
+/// The helper's state; [`Helper::run`] is its thread.
+pub(crate) struct Helper<W> {
+    layout: Layout,
+    direct: bool,
+    pool: Pool,
+    counters: Arc<Counters>,
+    jobs: Receiver<Job>,
+    reports: SyncSender<Report>,
+    /// Tells the WAL thread to look at the reports.
+    wake: W,
+    prewriting: Option<Prewriting>,
+    defrag: Option<Defrag>,
+    /// Seals that found the disk full.
+    seals: VecDeque<SealOrder>,
+    due: Option<Instant>,
+}
+
+impl<W: Fn()> Helper<W> {
+    pub(crate) fn new(
+        layout: Layout,
+        direct: bool,
+        pool: Pool,
+        counters: Arc<Counters>,
+        jobs: Receiver<Job>,
+        reports: SyncSender<Report>,
+        wake: W,
+    ) -> Self {
+        let due = Some(Instant::now());
+        Self {
+            layout,
+            direct,
+            pool,
+            counters,
+            jobs,
+            reports,
+            wake,
+            prewriting: None,
+            defrag: None,
+            seals: VecDeque::new(),
+            due,
+        }
+    }
+
+    /// Works until it is told to stop. An error that is not a full disk is reported, and
+    /// the WAL thread stops the process.
+    pub(crate) fn run(mut self) {
+        lower_priority();
+        loop {
+            let job = match self.due {
+                None => self.jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(due) => self
+                    .jobs
+                    .recv_timeout(due.saturating_duration_since(Instant::now())),
+            };
+            let done = match job {
+                Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(job) => self.do_job(job),
+                Err(RecvTimeoutError::Timeout) => self.step(),
+            };
+            if let Err(error) = done {
+                self.report(Report::Failed(error));
+                break;
+            }
+        }
+        if let Some(prewriting) = self.prewriting.take() {
+            prewriting.abandon();
+        }
+    }
+
+    fn report(&self, report: Report) {
+        // Without a WAL thread nobody wants to know.
+        if self.reports.send(report).is_ok() {
+            (self.wake)();
+        }
+    }
+
+    fn do_job(&mut self, job: Job) -> Result<(), WalError> {
+        match job {
+            Job::Seal(order) => {
+                self.seals.push_back(order);
+                self.seal_waiting()?;
+            }
+            Job::Checkpoint { checkpoint, dead } => self.checkpoint(&checkpoint, dead)?,
+            Job::Recycle { path } => self.recycle(&path)?,
+            Job::SpareTaken => self.pool.taken(),
+            Job::Defrag(order) => self.start_defrag(order)?,
+            Job::Stop => {}
+        }
+        if self.due.is_none() && self.has_background_work() {
+            self.due = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    fn has_background_work(&self) -> bool {
+        self.prewriting.is_some()
+            || self.defrag.is_some()
+            || !self.seals.is_empty()
+            || self.pool.wants_more()
+    }
+
+    /// A small piece of what is not urgent, then a pause that keeps the rate.
+    fn step(&mut self) -> Result<(), WalError> {
+        let pause = if !self.seals.is_empty() {
+            self.seal_waiting()?;
+            if self.seals.is_empty() {
+                Duration::ZERO
+            } else {
+                RETRY
+            }
+        } else if self.prewriting.is_some() || self.pool.wants_more() {
+            self.prewrite_step()?
+        } else if self.defrag.is_some() {
+            self.defrag_step()?
+        } else {
+            Duration::ZERO
+        };
+        self.due = self.has_background_work().then(|| Instant::now() + pause);
+        Ok(())
+    }
+
+    fn seal_waiting(&mut self) -> Result<(), WalError> {
+        while let Some(order) = self.seals.front_mut() {
+            let number = order.segment.short_number();
+            let sealed = SealedRows::from_events(number, order.last_lsn, &mut order.events);
+            let bytes = sealed.encode(
+                number,
+                order.segment.salt(),
+                order.first_lsn,
+                order.last_lsn,
+            );
+            let path = order.segment.rows_path();
+            match replace_file(&path, &bytes) {
+                Ok(()) => self.report(Report::Sealed {
+                    segment: number,
+                    places: sealed.places.into(),
+                }),
+                Err(error) if is_disk_full(&error) => {
+                    self.counters.set_disk_full(true);
+                    return Ok(());
+                }
+                Err(source) => return Err(failed("seal", &path, source)),
+            }
+            self.seals.pop_front();
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, checkpoint: &Checkpoint, dead: Vec<u32>) -> Result<(), WalError> {
+        let path = self.layout.checkpoint();
+        match checkpoint.save(&path) {
+            Ok(()) => self.report(Report::Checkpointed {
+                lsn: checkpoint.lsn,
+                dead,
+            }),
+            // The log stays correct without it; the next one tries again.
+            Err(error) if is_disk_full(&error) => self.counters.set_disk_full(true),
+            Err(source) => return Err(failed("write", &path, source)),
+        }
+        Ok(())
+    }
+
+    fn recycle(&mut self, path: &Path) -> Result<(), WalError> {
+        let from_log = path.parent() == Some(self.layout.log.as_path());
+        // The index file goes first: a segment without one is read again, an index file
+        // without its segment would describe nothing.
+        remove_if_there(&rows_path(path)).map_err(|source| failed("remove", path, source))?;
+        let spare = if from_log {
+            self.pool.take_in(path)
+        } else {
+            remove_if_there(path).map(|()| None)
+        };
+        let spare = spare.map_err(|source| failed("recycle", path, source))?;
+        let directory = if from_log {
+            &self.layout.log
+        } else {
+            &self.layout.sorted
+        };
+        sync_directory(directory).map_err(|source| failed("sync", directory, source))?;
+        self.report(Report::Recycled);
+        if let Some(path) = spare {
+            self.report(Report::SpareReady { path });
+        }
+        self.counters.set_disk_full(false);
+        Ok(())
+    }
+
+    fn prewrite_step(&mut self) -> Result<Duration, WalError> {
+        let mut prewriting = match self.prewriting.take() {
+            Some(prewriting) => prewriting,
+            None => match self.pool.start_prewriting(self.direct) {
+                Ok(prewriting) => prewriting,
+                Err(error) if is_disk_full(&error) => {
+                    self.counters.set_disk_full(true);
+                    return Ok(RETRY);
+                }
+                Err(source) => return Err(failed("pre-write", self.pool.directory(), source)),
+            },
+        };
+        match prewriting.step() {
+            Ok(false) => self.prewriting = Some(prewriting),
+            Ok(true) => {
+                let path = self
+                    .pool
+                    .finish(prewriting)
+                    .map_err(|source| failed("pre-write", self.pool.directory(), source))?;
+                self.counters.set_disk_full(false);
+                self.report(Report::SpareReady { path });
+            }
+            Err(error) if is_disk_full(&error) => {
+                prewriting.abandon();
+                self.counters.set_disk_full(true);
+                return Ok(RETRY);
+            }
+            Err(source) => return Err(failed("pre-write", self.pool.directory(), source)),
+        }
+        Ok(pace(HELPER_STEP_BYTES as u64, PREWRITE_BYTES_PER_S))
+    }
+
+    fn start_defrag(&mut self, order: DefragOrder) -> Result<(), WalError> {
+        match Defrag::start(order, self.direct) {
+            Ok(defrag) => self.defrag = Some(defrag),
+            Err(error) => self.defrag_failed(error)?,
+        }
+        Ok(())
+    }
+
+    fn defrag_step(&mut self) -> Result<Duration, WalError> {
+        let Some(mut defrag) = self.defrag.take() else {
+            return Ok(Duration::ZERO);
+        };
+        let copied = match defrag.step(HELPER_STEP_BYTES) {
+            Ok(copied) => copied,
+            Err(error) => {
+                defrag.abandon();
+                self.defrag_failed(error)?;
+                return Ok(RETRY);
+            }
+        };
+        if copied > 0 {
+            self.defrag = Some(defrag);
+            return Ok(pace(copied, DEFRAG_BYTES_PER_S));
+        }
+        match defrag.finish() {
+            Ok(moved) => self.report(moved),
+            Err(error) => self.defrag_failed(error)?,
+        }
+        Ok(Duration::ZERO)
+    }
+
+    /// A full disk ends a defragmentation, everything else ends the log.
+    fn defrag_failed(&self, error: WalError) -> Result<(), WalError> {
+        match &error {
+            WalError::Io { source, .. } if is_disk_full(source) => {
+                self.report(Report::DefragAbandoned);
+                Ok(())
+            }
+            _ => Err(error),
+        }
+    }
+}
+
+pub(crate) fn failed(operation: &'static str, path: &Path, source: io::Error) -> WalError {
+    WalError::Io {
+        operation,
+        path: path.to_owned(),
+        position: 0,
+        source,
+    }
+}
+
+pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn pace(bytes: u64, bytes_per_s: u64) -> Duration {
+    Duration::from_nanos(bytes.saturating_mul(1_000_000_000) / bytes_per_s)
+}
+
+fn lower_priority() {
+    // A container may forbid it; the work is paced anyway.
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 10);
+}

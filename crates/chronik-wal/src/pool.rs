@@ -1,0 +1,153 @@
+//! Spare segments: recycled ones first, else pre-written in small steps, because blocks that
+//! were written before cost a sync no journal work.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use crate::helper::remove_if_there;
+use crate::io::{AlignedBuffer, create_reserved, open_write, sync_directory};
+use crate::limits::HELPER_STEP_BYTES;
+
+/// Recycled segments that are kept beyond the wanted number.
+const SURPLUS: usize = 2;
+
+/// The helper's view of the pool directory.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    directory: PathBuf,
+    segment_bytes: u64,
+    wanted: usize,
+    ready: usize,
+    next_name: u64,
+}
+
+impl Pool {
+    /// Lists the spare segments of a stopped process and removes what is half written.
+    pub(crate) fn open(
+        directory: &Path,
+        segment_bytes: u64,
+        wanted: usize,
+    ) -> io::Result<(Self, Vec<PathBuf>)> {
+        let mut spares = Vec::new();
+        let mut next_name = 0;
+        for entry in std::fs::read_dir(directory)? {
+            let path = entry?.path();
+            let name = path
+                .file_stem()
+                .and_then(|stem| stem.to_str())
+                .and_then(|stem| stem.parse::<u64>().ok());
+            next_name = next_name.max(name.map_or(0, |name| name + 1));
+            let whole = path
+                .extension()
+                .is_some_and(|extension| extension == "spare")
+                && std::fs::metadata(&path)?.len() == segment_bytes;
+            if whole && name.is_some() {
+                spares.push(path);
+            } else {
+                remove_if_there(&path)?;
+            }
+        }
+        spares.sort();
+        let ready = spares.len();
+        Ok((
+            Self {
+                directory: directory.to_owned(),
+                segment_bytes,
+                wanted,
+                ready,
+                next_name,
+            },
+            spares,
+        ))
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    pub(crate) fn wants_more(&self) -> bool {
+        self.ready < self.wanted
+    }
+
+    pub(crate) fn taken(&mut self) {
+        self.ready = self.ready.saturating_sub(1);
+    }
+
+    fn new_name(&mut self, extension: &str) -> PathBuf {
+        self.next_name += 1;
+        self.directory
+            .join(format!("{:010}.{extension}", self.next_name))
+    }
+
+    /// Takes a dead segment out of the log; the caller syncs the log's directory.
+    pub(crate) fn take_in(&mut self, path: &Path) -> io::Result<Option<PathBuf>> {
+        if self.ready >= self.wanted + SURPLUS {
+            remove_if_there(path)?;
+            return Ok(None);
+        }
+        let spare = self.new_name("spare");
+        std::fs::rename(path, &spare)?;
+        sync_directory(&self.directory)?;
+        self.ready += 1;
+        Ok(Some(spare))
+    }
+
+    pub(crate) fn start_prewriting(&mut self, direct: bool) -> io::Result<Prewriting> {
+        let path = self.new_name("part");
+        let opened =
+            create_reserved(&path, self.segment_bytes).and_then(|()| open_write(&path, direct));
+        match opened {
+            Ok(file) => Ok(Prewriting {
+                path,
+                file,
+                zeros: AlignedBuffer::new(HELPER_STEP_BYTES),
+                position: 0,
+                segment_bytes: self.segment_bytes,
+            }),
+            Err(error) => {
+                remove_if_there(&path)?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes a pre-written segment a spare.
+    pub(crate) fn finish(&mut self, prewriting: Prewriting) -> io::Result<PathBuf> {
+        let spare = prewriting.path.with_extension("spare");
+        prewriting.file.sync_all()?;
+        std::fs::rename(&prewriting.path, &spare)?;
+        sync_directory(&self.directory)?;
+        self.ready += 1;
+        Ok(spare)
+    }
+}
+
+/// A spare segment in the making.
+#[derive(Debug)]
+pub(crate) struct Prewriting {
+    path: PathBuf,
+    file: File,
+    zeros: AlignedBuffer,
+    position: u64,
+    segment_bytes: u64,
+}
+
+impl Prewriting {
+    /// Writes a little; `true` when everything is written.
+    pub(crate) fn step(&mut self) -> io::Result<bool> {
+        let left = self.segment_bytes - self.position;
+        let now = left.min(self.zeros.len() as u64);
+        let zeros = &self.zeros.bytes()[..usize::try_from(now).expect("a step fits into memory")];
+        self.file.write_all_at(zeros, self.position)?;
+        self.position += now;
+        Ok(self.position == self.segment_bytes)
+    }
+
+    /// Gives the space back.
+    pub(crate) fn abandon(self) {
+        // The next start removes it too.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}

@@ -1,0 +1,4 @@
+//! The log as its owner uses it: through the public interface, on real files.
+
+mod basics;
+mod support;
