@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chronik_core::catalog::Node;
+use chronik_core::consumer_group;
 use chronik_core::ids::NodeId;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,7 +16,7 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::admin::{self, Readiness};
-use crate::broker::{self, Broker};
+use crate::broker::{self, Broker, coordinator};
 use crate::config::{Config, Endpoint, IoMode};
 use crate::data_dir::{DataDir, DataDirError, Identity};
 use crate::kafka::{self, Door};
@@ -56,8 +57,21 @@ pub async fn run(config: Config, metrics: Arc<Metrics>) -> Result<(), ServerErro
     let node = this_node(&config, &identity, doors.kafka_address);
     let started = recover(&config, &identity, node.clone(), metrics.clone()).await?;
     let shard = started.shard.clone();
-    let broker = Broker::new(broker_settings(&config, &node), started.shard, started.view, started.reader);
-    let door = Arc::new(Door::new(broker, config.node.data_dir.clone(), limits::kafka(&config)));
+    let broker = Broker::new(
+        broker_settings(&config, &node),
+        started.shard,
+        started.view,
+        started.reader,
+    );
+    let (groups, coordinators) = coordinator::new(broker.clone(), coordinator_options(&config));
+    let coordinating = tokio::spawn(coordinators.run(stopping.clone()));
+    let door = Arc::new(Door::new(
+        broker,
+        groups,
+        config.node.data_dir.clone(),
+        limits::kafka(&config),
+        metrics.clone(),
+    ));
     let kafka = tokio::spawn(kafka::listener::serve(doors.kafka, door, stopping.clone()));
     let announce = tokio::spawn(announce(started.ready, readiness.clone(), node));
 
@@ -67,6 +81,7 @@ pub async fn run(config: Config, metrics: Arc<Metrics>) -> Result<(), ServerErro
     stop.send_replace(true);
     let drain = async {
         _ = tokio::time::timeout(DRAIN, kafka).await;
+        _ = tokio::time::timeout(DRAIN, coordinating).await;
         shard.stop().await;
         _ = tokio::task::spawn_blocking(move || started.thread.join()).await;
     };
@@ -97,13 +112,24 @@ impl Doors {
         let address = |listener: &TcpListener| listener.local_addr().map_err(ServerError::Signals);
         let kafka_address = address(&kafka)?;
         info!(kafka = %kafka_address, peer = %address(&peer)?, admin = %address(&admin)?, "listening");
-        Ok(Doors { kafka, kafka_address, peer, admin })
+        Ok(Doors {
+            kafka,
+            kafka_address,
+            peer,
+            admin,
+        })
     }
 }
 
 async fn bind(key: &'static str, endpoint: &Endpoint) -> Result<TcpListener, ServerError> {
     let address = endpoint.to_string();
-    TcpListener::bind(&address).await.map_err(|source| ServerError::Listen { key, address, source })
+    TcpListener::bind(&address)
+        .await
+        .map_err(|source| ServerError::Listen {
+            key,
+            address,
+            source,
+        })
 }
 
 /// SIGTERM and SIGINT alike.
@@ -114,7 +140,10 @@ struct Signals {
 
 impl Signals {
     fn new() -> io::Result<Signals> {
-        Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     async fn first(&mut self) {
@@ -182,7 +211,9 @@ async fn recover(
         metrics,
     };
     let started = tokio::task::spawn_blocking(move || raft::start(start)).await;
-    started.expect("recovery does not panic").map_err(|error| ServerError::Start(Box::new(error)))
+    started
+        .expect("recovery does not panic")
+        .map_err(|error| ServerError::Start(Box::new(error)))
 }
 
 fn log_options(config: &Config, identity: &Identity) -> chronik_wal::Options {
@@ -224,8 +255,24 @@ fn broker_settings(config: &Config, node: &Node) -> broker::Settings {
     }
 }
 
+fn coordinator_options(config: &Config) -> coordinator::Options {
+    let delay = config.group.initial_rebalance_delay.as_millis();
+    let groups = consumer_group::Config {
+        initial_rebalance_delay_ms: u64::try_from(delay).unwrap_or(u64::MAX),
+        ..consumer_group::Config::default()
+    };
+    coordinator::Options {
+        groups,
+        ..coordinator::Options::default()
+    }
+}
+
 /// Tells once that clients can be served.
-async fn announce(mut ready: watch::Receiver<bool>, readiness: watch::Sender<Readiness>, node: Node) {
+async fn announce(
+    mut ready: watch::Receiver<bool>,
+    readiness: watch::Sender<Readiness>,
+    node: Node,
+) {
     if ready.wait_for(|ready| *ready).await.is_ok() {
         readiness.send_replace(Readiness::serving());
         info!(bootstrap = %format!("{}:{}", node.kafka_host, node.kafka_port), "serving");

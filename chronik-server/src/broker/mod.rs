@@ -4,6 +4,7 @@
 //! cheap handle; clone it freely.
 
 mod append;
+pub mod coordinator;
 mod fetch;
 mod offsets;
 mod topics;

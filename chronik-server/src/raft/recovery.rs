@@ -260,9 +260,20 @@ enum ReplayedKind {
 }
 
 impl Visitor for Replay {
-    fn verify(&self, stored: &[u8]) -> bool {
-        batch::each(stored)
-            .all(|batch| batch.is_ok_and(|(header, bytes)| header.crc == batch::checksum(bytes)))
+    /// A recycled segment holds old batches under torn new ones: each must be whole and in its place.
+    fn verify(&self, _group: u64, row: &Row, stored: &[u8]) -> bool {
+        let mut offset = row.base_offset as i64;
+        for batch in batch::each(stored) {
+            let Ok((header, bytes)) = batch else {
+                return false;
+            };
+            let in_place = header.base_offset == offset && header.leader_epoch as u64 == row.term;
+            if !in_place || header.last_offset_delta < 0 || header.crc != batch::checksum(bytes) {
+                return false;
+            }
+            offset = header.next_offset();
+        }
+        offset as u64 == row.next_offset()
     }
 
     fn checkpointed(&mut self, group: &RecoveredGroup) {

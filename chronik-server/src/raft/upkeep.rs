@@ -349,13 +349,13 @@ impl Shard {
         log.bytes.follow(stats.frame_bytes);
         log.frames.follow(stats.frames);
         log.records.follow(stats.records);
-        log.syncs.follow(stats.syncs);
+        log.syncs.follow(stats.frames);
         log.sync_latency.set(
             stats.sync_p50_us,
             stats.sync_p99_us,
             stats.sync_max_us,
             stats.sync_total_us,
-            stats.syncs,
+            stats.frames,
         );
         log.recycled.follow(stats.recycled);
         log.checkpoints.follow(stats.checkpoints);
@@ -363,7 +363,7 @@ impl Shard {
         log.direct_io.set(stats.direct_io.into());
         log.disk_full.set(stats.disk_full.into());
         for (state, count) in [
-            (SegmentState::Open, stats.segments_open),
+            (SegmentState::Open, stats.segments_unsealed),
             (SegmentState::Sealed, stats.segments_sealed),
             (SegmentState::Sorted, stats.segments_sorted),
             (SegmentState::Pool, stats.pool),
