@@ -74,6 +74,17 @@ macro_rules! apis {
             $($api(Box<$request>),)*
         }
 
+        impl Body {
+            pub(super) fn api(&self) -> ApiKey {
+                match self {
+                    Body::Produce(_) => ApiKey::Produce,
+                    Body::Fetch(_) => ApiKey::Fetch,
+                    Body::ApiVersions(_) => ApiKey::ApiVersions,
+                    $(Body::$api(_) => ApiKey::$api,)*
+                }
+            }
+        }
+
         fn decode_generated(api: ApiKey, version: i16, body: &mut Bytes) -> Result<Body, BadBytes> {
             match api {
                 $(ApiKey::$api => Ok(Body::$api(Box::new($request::decode(body, version).map_err(bad)?))),)*
@@ -105,6 +116,15 @@ macro_rules! apis {
 apis! {
     ListOffsets(ListOffsetsRequest) => list_offsets::handle,
     Metadata(MetadataRequest) => metadata::handle,
+    OffsetCommit(OffsetCommitRequest) => offset_commit::handle,
+    OffsetFetch(OffsetFetchRequest) => offset_fetch::handle,
+    FindCoordinator(FindCoordinatorRequest) => find_coordinator::handle,
+    JoinGroup(JoinGroupRequest) => join_group::handle,
+    Heartbeat(HeartbeatRequest) => heartbeat::handle,
+    LeaveGroup(LeaveGroupRequest) => leave_group::handle,
+    SyncGroup(SyncGroupRequest) => sync_group::handle,
+    DescribeGroups(DescribeGroupsRequest) => describe_groups::handle,
+    ListGroups(ListGroupsRequest) => list_groups::handle,
     CreateTopics(CreateTopicsRequest) => create_topics::handle,
     DeleteTopics(DeleteTopicsRequest) => delete_topics::handle,
     DeleteRecords(DeleteRecordsRequest) => delete_records::handle,
@@ -117,7 +137,9 @@ apis! {
     AlterConfigs(AlterConfigsRequest) => alter_configs::handle,
     DescribeLogDirs(DescribeLogDirsRequest) => describe_log_dirs::handle,
     CreatePartitions(CreatePartitionsRequest) => create_partitions::handle,
+    DeleteGroups(DeleteGroupsRequest) => delete_groups::handle,
     IncrementalAlterConfigs(IncrementalAlterConfigsRequest) => incremental_alter_configs::handle,
+    OffsetDelete(OffsetDeleteRequest) => offset_delete::handle,
     DescribeCluster(DescribeClusterRequest) => describe_cluster::handle,
 }
 

@@ -1,6 +1,7 @@
 //! The numbers of Kafka's errors. Nothing outside this file knows one.
 
 use chronik_core::catalog::Refused;
+use chronik_core::consumer_group;
 use chronik_core::partition::BatchError;
 use chronik_core::partition::producers::SequenceRefused;
 
@@ -35,6 +36,7 @@ pub(crate) enum ErrorCode {
     UnknownMemberId = 25,
     InvalidSessionTimeout = 26,
     RebalanceInProgress = 27,
+    InvalidCommitOffsetSize = 28,
     UnsupportedVersion = 35,
     TopicAlreadyExists = 36,
     InvalidPartitions = 37,
@@ -196,6 +198,34 @@ impl From<&ExtendRefused> for ErrorCode {
             ExtendRefused::Assignment => ErrorCode::InvalidReplicaAssignment,
             ExtendRefused::Catalog(refused) => refused.into(),
             ExtendRefused::Propose(error) => error.into(),
+        }
+    }
+}
+
+impl From<consumer_group::GroupError> for ErrorCode {
+    fn from(error: consumer_group::GroupError) -> Self {
+        use consumer_group::GroupError as Error;
+        match error {
+            Error::CoordinatorLoadInProgress => ErrorCode::CoordinatorLoadInProgress,
+            Error::CoordinatorNotAvailable => ErrorCode::CoordinatorNotAvailable,
+            Error::NotCoordinator => ErrorCode::NotCoordinator,
+            Error::IllegalGeneration => ErrorCode::IllegalGeneration,
+            Error::InconsistentGroupProtocol => ErrorCode::InconsistentGroupProtocol,
+            Error::InvalidGroupId => ErrorCode::InvalidGroupId,
+            Error::UnknownMemberId => ErrorCode::UnknownMemberId,
+            Error::InvalidSessionTimeout => ErrorCode::InvalidSessionTimeout,
+            Error::RebalanceInProgress => ErrorCode::RebalanceInProgress,
+            Error::OffsetMetadataTooLarge => ErrorCode::OffsetMetadataTooLarge,
+            Error::InvalidCommitOffsetSize => ErrorCode::InvalidCommitOffsetSize,
+            Error::NonEmptyGroup => ErrorCode::NonEmptyGroup,
+            Error::GroupIdNotFound => ErrorCode::GroupIdNotFound,
+            Error::MemberIdRequired => ErrorCode::MemberIdRequired,
+            Error::GroupMaxSizeReached => ErrorCode::GroupMaxSizeReached,
+            Error::FencedInstanceId => ErrorCode::FencedInstanceId,
+            Error::GroupSubscribedToTopic => ErrorCode::GroupSubscribedToTopic,
+            Error::UnstableOffsetCommit => ErrorCode::UnstableOffsetCommit,
+            Error::UnknownTopicOrPartition => ErrorCode::UnknownTopicOrPartition,
+            Error::InvalidRequest => ErrorCode::InvalidRequest,
         }
     }
 }

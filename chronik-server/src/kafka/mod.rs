@@ -23,21 +23,26 @@ mod wire;
 mod tests;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::broker::Broker;
+use crate::broker::coordinator::CoordinatorHandle;
+use crate::metrics::Metrics;
 use connection::ConnectionLimits;
 use frame::{FrameLimits, RequestBudget};
 
 /// Everything that connections share.
 pub struct Door {
     broker: Broker,
+    coordinator: CoordinatorHandle,
     /// Where the node keeps its log: clients see the name.
     log_dir: PathBuf,
     limits: Limits,
     budget: RequestBudget,
+    metrics: Arc<Metrics>,
 }
 
 /// The door's bounds.
@@ -51,13 +56,21 @@ pub struct Limits {
 }
 
 impl Door {
-    pub fn new(broker: Broker, log_dir: PathBuf, limits: Limits) -> Door {
+    pub fn new(
+        broker: Broker,
+        coordinator: CoordinatorHandle,
+        log_dir: PathBuf,
+        limits: Limits,
+        metrics: Arc<Metrics>,
+    ) -> Door {
         let budget = RequestBudget::new(limits.request_bytes);
         Door {
             broker,
+            coordinator,
             log_dir,
             limits,
             budget,
+            metrics,
         }
     }
 
@@ -65,11 +78,18 @@ impl Door {
         &self.broker
     }
 
-    /// What requests hold together at the moment.
-    pub fn request_bytes_in_flight(&self) -> u64 {
-        self.limits
-            .request_bytes
-            .saturating_sub(self.budget.available_bytes())
+    pub(crate) fn coordinator(&self) -> &CoordinatorHandle {
+        &self.coordinator
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Tells how much requests hold together at the moment.
+    fn note_budget(&self) {
+        let held_bytes = self.limits.request_bytes.saturating_sub(self.budget.available_bytes());
+        self.metrics.kafka.request_bytes_in_flight.set(held_bytes as i64);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chronik_core::consumer_group::message::MemberRef;
 use chronik_core::ids::{NodeId, TopicId};
 use kafka_protocol::messages::{BrokerId, TopicName};
 use kafka_protocol::protocol::StrBytes;
@@ -13,6 +14,8 @@ pub(in crate::kafka) const TOPIC_OPERATIONS: i32 = bits(&[3, 4, 5, 6, 7, 8, 10, 
 /// The same for the cluster: create, alter, describe, cluster action, describe configs, alter configs and
 /// idempotent write.
 pub(in crate::kafka) const CLUSTER_OPERATIONS: i32 = bits(&[5, 7, 8, 9, 10, 11, 12]);
+/// The same for a group: read, delete and describe.
+pub(in crate::kafka) const GROUP_OPERATIONS: i32 = bits(&[3, 6, 8]);
 /// The answer to a client that did not ask for operations.
 pub(in crate::kafka) const OPERATIONS_NOT_ASKED: i32 = i32::MIN;
 
@@ -35,6 +38,10 @@ pub(in crate::kafka) fn node_id(broker: BrokerId) -> NodeId {
 
 pub(in crate::kafka) fn uuid(id: TopicId) -> Uuid {
     Uuid::from_bytes(id.0)
+}
+
+pub(in crate::kafka) fn member(member_id: StrBytes, instance_id: Option<StrBytes>) -> MemberRef {
+    MemberRef { member_id: member_id.to_string(), instance_id: instance_id.map(|id| id.to_string()) }
 }
 
 pub(in crate::kafka) fn topic_id(uuid: Uuid) -> TopicId {

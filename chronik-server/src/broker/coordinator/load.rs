@@ -1,0 +1,123 @@
+//! Loading: the kept state, then every record after it, until the high watermark is reached.
+
+use std::time::Duration;
+
+use chronik_core::consumer_group::{Image, RestoreError};
+use chronik_core::ids::GroupUid;
+use chronik_core::partition::batch as batches;
+
+use super::batch;
+use crate::broker::{Broker, FetchLimits, Fetched, GroupError, ReadError, ReadPartition};
+
+const READ_BYTES: usize = 4 << 20;
+
+/// A partition's groups as the log tells them, up to `next_offset`.
+pub(super) struct Loaded {
+    pub(super) image: Image,
+    pub(super) next_offset: i64,
+}
+
+/// Why a partition cannot serve yet.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LoadError {
+    #[error("the kept state cannot be asked for")]
+    Group(#[source] GroupError),
+    #[error("the kept state is damaged")]
+    State(#[from] RestoreError),
+    #[error("the log cannot be read")]
+    Read(#[from] ReadError),
+    #[error("nothing was read at offset {0} although records follow")]
+    Stuck(i64),
+    #[error("it took longer than {0:?}")]
+    TimedOut(Duration),
+}
+
+/// Reads one partition; `epoch` is the one this node leads it in.
+pub(super) async fn load(
+    broker: Broker,
+    group: GroupUid,
+    epoch: i32,
+    timeout: Duration,
+) -> Result<Loaded, LoadError> {
+    match tokio::time::timeout(timeout, read_all(&broker, group, epoch)).await {
+        Ok(loaded) => loaded,
+        Err(_) => Err(LoadError::TimedOut(timeout)),
+    }
+}
+
+async fn read_all(broker: &Broker, group: GroupUid, epoch: i32) -> Result<Loaded, LoadError> {
+    let kept = broker.kept_state(group).await.map_err(LoadError::Group)?;
+    let image = kept
+        .state
+        .as_deref()
+        .map(Image::restore)
+        .transpose()?
+        .unwrap_or_default();
+    let mut loaded = Loaded {
+        image,
+        next_offset: kept.offset,
+    };
+    loop {
+        let fetched = read(broker, group, epoch, loaded.next_offset).await?;
+        if loaded.next_offset >= fetched.bounds.high_watermark {
+            return Ok(loaded);
+        }
+        let before = loaded.next_offset;
+        loaded.replay(group, &fetched);
+        if loaded.next_offset == before {
+            return Err(LoadError::Stuck(before));
+        }
+    }
+}
+
+async fn read(
+    broker: &Broker,
+    group: GroupUid,
+    epoch: i32,
+    offset: i64,
+) -> Result<Fetched, ReadError> {
+    let partition = ReadPartition {
+        group,
+        offset,
+        max_bytes: READ_BYTES,
+        expected_epoch: Some(epoch),
+    };
+    let limits = FetchLimits {
+        min_bytes: 0,
+        max_bytes: READ_BYTES,
+        max_wait: Duration::ZERO,
+    };
+    broker
+        .fetch(vec![partition], limits)
+        .await
+        .pop()
+        .expect("one answer for one partition")
+}
+
+impl Loaded {
+    fn replay(&mut self, group: GroupUid, fetched: &Fetched) {
+        for bytes in &fetched.batches {
+            for (header, batch) in batches::each(bytes).map_while(Result::ok) {
+                if header.next_offset() <= self.next_offset {
+                    continue;
+                }
+                self.next_offset = header.next_offset();
+                match batch::decode(&header, batch) {
+                    Ok(records) => records
+                        .iter()
+                        .for_each(|(key, value)| self.apply(group, key, value.as_deref())),
+                    Err(error) => {
+                        tracing::warn!(%group, offset = header.base_offset, %error, "a batch of group state is passed over");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Anyone may write to the topic: what we do not understand is not ours.
+    fn apply(&mut self, group: GroupUid, key: &[u8], value: Option<&[u8]>) {
+        if let Err(error) = self.image.replay(key, value) {
+            tracing::warn!(%group, offset = self.next_offset, %error, "a record of group state is passed over");
+        }
+    }
+}
