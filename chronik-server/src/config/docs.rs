@@ -25,7 +25,8 @@ pub fn default_file() -> String {
     for section in SECTIONS {
         let _ = write!(text, "\n# {}\n[{}]\n", section.sentence, section.name);
         for definition in section.definitions {
-            let _ = writeln!(text, "# {} {}.", definition.sentence, form(definition));
+            let _ = writeln!(text, "# {}", definition.sentence);
+            let _ = writeln!(text, "# Takes {}.", form(definition));
             let _ = writeln!(text, "#{}\n", file_line(definition));
         }
         text.pop();
@@ -98,7 +99,7 @@ fn explain_key(definition: &Definition) -> String {
          file         [{section}] {file_line}\n\
          environment  {variable}\n\
          flag         --{flag} {placeholder}\n\
-         change       {change}\n",
+         \n{change}\n",
         path = definition.path,
         sentence = definition.sentence,
         type_name = type_name(definition),
@@ -131,12 +132,12 @@ fn explain_section(section: &Section) -> String {
     text
 }
 
-/// Type and range in brackets.
+/// Type and range.
 fn form(definition: &Definition) -> String {
     let type_name = type_name(definition);
     match definition.range {
-        Some((low, high)) => format!("({type_name}, {low} to {high})"),
-        None => format!("({type_name})"),
+        Some((low, high)) => format!("{type_name}, {low} to {high}"),
+        None => type_name,
     }
 }
 
