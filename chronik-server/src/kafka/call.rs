@@ -56,7 +56,10 @@ impl Drop for Call {
     fn drop(&mut self) {
         let metrics = &self.door.metrics().kafka;
         metrics.requests.at(self.api).increment();
-        metrics.request_latency.at(self.api).observe(self.arrived_at.elapsed());
+        metrics
+            .request_latency
+            .at(self.api)
+            .observe(self.arrived_at.elapsed());
         metrics.requests_in_flight.add(-1);
     }
 }

@@ -10,6 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use crate::metrics::{Closing, Direction, Operation};
+
 use super::call::Call;
 use super::dispatch::{self, CloseReason, Outcome, Refused, Reply};
 use super::frame::{Frame, FrameError, FrameReader};
@@ -42,17 +44,66 @@ pub(super) enum Ended {
     Reply(#[from] CloseReason),
     #[error("write: {0}")]
     Write(#[source] std::io::Error),
-    #[error("{what} took longer than {limit:?}")]
-    Timeout { what: &'static str, limit: Duration },
+    #[error("{wait:?} took longer than {limit:?}")]
+    Timeout { wait: Wait, limit: Duration },
 }
 
-/// Serves a connection until either side has had enough.
+impl Ended {
+    /// The word under which it is counted.
+    pub(super) fn closing(&self) -> Closing {
+        match self {
+            Ended::Frame(FrameError::Io(_) | FrameError::Truncated) | Ended::Write(_) => {
+                Closing::Network
+            }
+            Ended::Frame(FrameError::Closed(_)) => Closing::Stopping,
+            Ended::Frame(FrameError::TooLarge { .. } | FrameError::TooSmall { .. }) => {
+                Closing::Malformed
+            }
+            Ended::Request(Refused::NotServed { .. }) => Closing::Unsupported,
+            Ended::Request(Refused::Header(_) | Refused::Body { .. }) => Closing::Malformed,
+            Ended::Reply(CloseReason::UnansweredFailure) => Closing::Unacknowledged,
+            Ended::Reply(CloseReason::Unencodable(_)) => Closing::Network,
+            Ended::Timeout { wait, .. } => wait.closing(),
+        }
+    }
+}
+
+/// What a connection may wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    Silence,
+    Frame,
+    Reader,
+    Drain,
+}
+
+impl Wait {
+    fn closing(self) -> Closing {
+        match self {
+            Wait::Silence | Wait::Frame => Closing::Idle,
+            Wait::Reader => Closing::SlowReader,
+            Wait::Drain => Closing::Stopping,
+        }
+    }
+
+    /// Operations that are timed out are counted as well; silence is not one.
+    fn operation(self) -> Option<Operation> {
+        match self {
+            Wait::Silence => None,
+            Wait::Frame => Some(Operation::RequestRead),
+            Wait::Reader => Some(Operation::AnswerWrite),
+            Wait::Drain => Some(Operation::Drain),
+        }
+    }
+}
+
+/// Serves a connection until either side has had enough, and says which one.
 pub(super) async fn serve(
     door: Arc<Door>,
     (source, mut target): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
     peer: SocketAddr,
     mut stopping: watch::Receiver<bool>,
-) -> Result<(), Ended> {
+) -> Result<Closing, Ended> {
     let mut reader = FrameReader::new(source, door.limits.frame.clone(), door.budget.clone());
     let mut line = Line::new(door, peer);
     let mut patrol = interval(line.door.limits.patrol_interval());
@@ -62,8 +113,7 @@ pub(super) async fn serve(
             biased;
             Some(outcome) = line.in_flight.next(), if line.may_finish() => line.finish(outcome)?,
             written = line.outbox.write_some(&mut target), if !line.outbox.is_empty() => {
-                written.map_err(Ended::Write)?;
-                line.active_at = Instant::now();
+                line.sent(written.map_err(Ended::Write)?);
             }
             frame = reader.next(), if line.may_read() => match frame? {
                 Some(frame) => line.begin(frame)?,
@@ -73,7 +123,11 @@ pub(super) async fn serve(
             _ = patrol.tick() => line.patrol(reader.deadline())?,
         }
         if line.is_done() {
-            return Ok(());
+            return Ok(if *stopping.borrow() {
+                Closing::Stopping
+            } else {
+                Closing::Client
+            });
         }
     }
 }
@@ -118,8 +172,17 @@ impl Line {
 
     fn begin(&mut self, frame: Frame) -> Result<(), Ended> {
         self.active_at = Instant::now();
+        let metrics = &self.door.metrics().kafka;
+        metrics
+            .bytes
+            .at(Direction::In)
+            .add(frame.bytes.len() as u64);
         let (header, body) = dispatch::decode(frame.bytes)?.into_parts();
+        metrics.requests_in_flight.add(1);
+        self.door.note_budget();
         let call = Call {
+            api: body.api(),
+            arrived_at: self.active_at,
             door: self.door.clone(),
             header,
             peer: self.peer,
@@ -138,6 +201,12 @@ impl Line {
         Ok(())
     }
 
+    fn sent(&mut self, count_bytes: usize) {
+        self.active_at = Instant::now();
+        let bytes = &self.door.metrics().kafka.bytes;
+        bytes.at(Direction::Out).add(count_bytes as u64);
+    }
+
     fn no_more_requests(&mut self) {
         self.reading = false;
         self.active_at = Instant::now();
@@ -146,32 +215,32 @@ impl Line {
     /// Looks for everything that takes too long, a few times per timeout instead of with a timer per event.
     fn patrol(&self, frame_deadline: Option<Instant>) -> Result<(), Ended> {
         let (now, limits) = (Instant::now(), &self.door.limits);
-        let check = |what, since: Instant, limit: Duration| {
-            if now - since > limit {
-                Err(Ended::Timeout { what, limit })
-            } else {
-                Ok(())
-            }
-        };
-        if !self.outbox.is_empty() {
-            check(
-                "a reader",
-                self.outbox.progress_at(),
-                limits.connection.write_timeout,
-            )?;
+        let has_passed = |since: Instant, limit: Duration| now - since > limit;
+        let ConnectionLimits {
+            write_timeout,
+            drain_timeout,
+            idle_timeout,
+            ..
+        } = limits.connection;
+        if !self.outbox.is_empty() && has_passed(self.outbox.progress_at(), write_timeout) {
+            return Err(self.timed_out(Wait::Reader, write_timeout));
         }
-        if !self.reading {
-            return check("draining", self.active_at, limits.connection.drain_timeout);
+        if !self.reading && has_passed(self.active_at, drain_timeout) {
+            return Err(self.timed_out(Wait::Drain, drain_timeout));
         }
         if frame_deadline.is_some_and(|deadline| now > deadline) {
-            return Err(Ended::Timeout {
-                what: "a frame",
-                limit: limits.frame.arrival_timeout,
-            });
+            return Err(self.timed_out(Wait::Frame, limits.frame.arrival_timeout));
         }
-        if self.in_flight.is_empty() {
-            check("silence", self.active_at, limits.connection.idle_timeout)?;
+        if self.in_flight.is_empty() && has_passed(self.active_at, idle_timeout) {
+            return Err(self.timed_out(Wait::Silence, idle_timeout));
         }
         Ok(())
+    }
+
+    fn timed_out(&self, wait: Wait, limit: Duration) -> Ended {
+        if let Some(operation) = wait.operation() {
+            self.door.metrics().io.timeouts.at(operation).increment();
+        }
+        Ended::Timeout { wait, limit }
     }
 }

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
 use super::{Door, connection, stopped};
+use crate::metrics::Closing;
 
 /// What accepting waits after an error: out of file descriptors is not cured by trying at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -63,17 +64,27 @@ async fn handle(door: Arc<Door>, accepted: Accepted, stopping: watch::Receiver<b
         peer,
         permit,
     } = accepted;
+    let metrics = &door.metrics().kafka;
     let Some(_permit) = permit else {
         // Closed at once: a client that is told so tries another node, one that is left in the backlog hangs.
         debug!(%peer, "too many connections");
+        metrics.closed.at(Closing::Refused).increment();
         return;
     };
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%peer, %error, "connection lost before it began");
         return;
     }
-    if let Err(reason) = connection::serve(door, stream.split(), peer, stopping).await {
-        debug!(%peer, %reason, "connection closed");
+    metrics.accepted.increment();
+    metrics.connections.add(1);
+    let served = connection::serve(door.clone(), stream.split(), peer, stopping).await;
+    metrics.connections.add(-1);
+    match served {
+        Ok(ending) => metrics.closed.at(ending).increment(),
+        Err(reason) => {
+            debug!(%peer, %reason, "connection closed");
+            metrics.closed.at(reason.closing()).increment();
+        }
     }
 }
 

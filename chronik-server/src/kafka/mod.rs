@@ -88,8 +88,14 @@ impl Door {
 
     /// Tells how much requests hold together at the moment.
     fn note_budget(&self) {
-        let held_bytes = self.limits.request_bytes.saturating_sub(self.budget.available_bytes());
-        self.metrics.kafka.request_bytes_in_flight.set(held_bytes as i64);
+        let held_bytes = self
+            .limits
+            .request_bytes
+            .saturating_sub(self.budget.available_bytes());
+        self.metrics
+            .kafka
+            .request_bytes_in_flight
+            .set(held_bytes as i64);
     }
 }
 

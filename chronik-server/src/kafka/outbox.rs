@@ -59,7 +59,7 @@ impl Outbox {
     pub(super) async fn write_some(
         &mut self,
         target: &mut (impl AsyncWrite + Unpin),
-    ) -> io::Result<()> {
+    ) -> io::Result<usize> {
         let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
         for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
             *slice = IoSlice::new(chunk);
@@ -70,7 +70,7 @@ impl Outbox {
             return Err(io::ErrorKind::WriteZero.into());
         }
         self.advance(written);
-        Ok(())
+        Ok(written)
     }
 
     fn advance(&mut self, mut written: usize) {

@@ -41,7 +41,10 @@ pub(in crate::kafka) fn uuid(id: TopicId) -> Uuid {
 }
 
 pub(in crate::kafka) fn member(member_id: StrBytes, instance_id: Option<StrBytes>) -> MemberRef {
-    MemberRef { member_id: member_id.to_string(), instance_id: instance_id.map(|id| id.to_string()) }
+    MemberRef {
+        member_id: member_id.to_string(),
+        instance_id: instance_id.map(|id| id.to_string()),
+    }
 }
 
 pub(in crate::kafka) fn topic_id(uuid: Uuid) -> TopicId {

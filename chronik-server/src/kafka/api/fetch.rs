@@ -14,6 +14,7 @@ use crate::broker::{FetchLimits, Fetched, ReadError, ReadPartition, View};
 use crate::kafka::call::Call;
 use crate::kafka::dispatch::Outcome;
 use crate::kafka::error_code::ErrorCode;
+use crate::metrics::FetchPhase;
 pub(in crate::kafka) use request::FetchRequest;
 use request::{FetchPartition, FetchTopic, TopicKey};
 use response::{PartitionAnswer, TopicAnswer};
@@ -42,6 +43,7 @@ pub(in crate::kafka) async fn handle(call: Call, request: FetchRequest) -> Outco
         ));
     }
     let topics = fetch(&call, request).await;
+    note(&call, &topics);
     let hints = topics
         .iter()
         .flat_map(|topic| topic.partitions.iter().filter_map(|row| row.leader));
@@ -53,6 +55,18 @@ pub(in crate::kafka) async fn handle(call: Call, request: FetchRequest) -> Outco
         topics,
         &endpoints,
     ))
+}
+
+fn note(call: &Call, topics: &[TopicAnswer]) {
+    let metrics = &call.door.metrics().fetch;
+    metrics
+        .latency
+        .at(FetchPhase::Total)
+        .observe(call.arrived_at.elapsed());
+    for row in topics.iter().flat_map(|topic| &topic.partitions) {
+        metrics.bytes.add(row.record_bytes() as u64);
+        call.count(row.error);
+    }
 }
 
 async fn fetch(call: &Call, request: FetchRequest) -> Vec<TopicAnswer> {

@@ -19,6 +19,7 @@ use crate::clock::wall_ms;
 use crate::kafka::call::Call;
 use crate::kafka::dispatch::{CloseReason, Outcome, Reply};
 use crate::kafka::error_code::ErrorCode;
+use crate::metrics::{Operation, ProducePhase};
 pub(in crate::kafka) use request::ProduceRequest;
 use request::{PartitionData, TopicData};
 use response::{PartitionAnswer, TopicAnswer};
@@ -32,8 +33,16 @@ pub(in crate::kafka) fn start(call: Call, request: ProduceRequest) -> Reply {
     let deadline = Instant::now() + Duration::from_millis(request.timeout_ms.max(0) as u64);
     let acks = request.acks;
     let topics = hand_over(&call, request);
+    let latency = &call.door.metrics().produce.latency;
+    latency
+        .at(ProducePhase::Check)
+        .observe(call.arrived_at.elapsed());
     Box::pin(async move {
-        let answers = settle(topics, deadline).await;
+        let answers = settle(&call, topics, deadline).await;
+        let latency = &call.door.metrics().produce.latency;
+        latency
+            .at(ProducePhase::Total)
+            .observe(call.arrived_at.elapsed());
         if acks != NO_ACK {
             let endpoints = redirect::endpoints_of(&call, answers.iter().flat_map(leader_hints));
             return Outcome::Respond(response::encode(&call.header, &answers, &endpoints));
@@ -52,11 +61,16 @@ pub(in crate::kafka) fn start(call: Call, request: ProduceRequest) -> Reply {
 /// A partition on the way to its answer.
 enum Progress {
     Refused(PartitionAnswer),
-    Pending {
-        index: i32,
-        log_append_time_ms: i64,
-        append: PendingAppend,
-    },
+    Pending(Pending),
+}
+
+/// A batch that was handed over.
+struct Pending {
+    index: i32,
+    log_append_time_ms: i64,
+    records: u64,
+    bytes: u64,
+    append: PendingAppend,
 }
 
 type TopicProgress = (Box<str>, Vec<Progress>);
@@ -122,12 +136,18 @@ impl Terms {
         } else {
             -1
         };
+        let (records, bytes) = (header.record_count as u64, batch.len() as u64);
         match appends.push(partition.group, &config, header, batch, self.now_ms) {
-            Ok(append) => Progress::Pending {
-                index,
-                log_append_time_ms,
-                append,
-            },
+            Ok(append) => {
+                let pending = Pending {
+                    index,
+                    log_append_time_ms,
+                    records,
+                    bytes,
+                    append,
+                };
+                Progress::Pending(pending)
+            }
             Err(error) => refuse(index, (&error).into(), Some(error.to_string())),
         }
     }
@@ -161,57 +181,61 @@ fn refuse(index: i32, error: ErrorCode, message: Option<String>) -> Progress {
     Progress::Refused(PartitionAnswer::failed(index, error, message))
 }
 
-async fn settle(topics: Vec<TopicProgress>, deadline: Instant) -> Vec<TopicAnswer> {
+async fn settle(call: &Call, topics: Vec<TopicProgress>, deadline: Instant) -> Vec<TopicAnswer> {
     let mut answers = Vec::with_capacity(topics.len());
     for (name, rows) in topics {
         let mut partitions = Vec::with_capacity(rows.len());
         for row in rows {
-            partitions.push(match row {
+            let answer = match row {
                 Progress::Refused(answer) => answer,
-                Progress::Pending {
-                    index,
-                    log_append_time_ms,
-                    append,
-                } => {
-                    // After the append its fate is open: a timeout says so.
-                    let appended = timeout_at(deadline, append.wait())
-                        .await
-                        .unwrap_or(Err(AppendError::Unknown));
-                    answer(index, log_append_time_ms, appended)
-                }
-            });
+                Progress::Pending(pending) => pending.settle(call, deadline).await,
+            };
+            call.count(answer.error);
+            partitions.push(answer);
         }
         answers.push(TopicAnswer { name, partitions });
     }
     answers
 }
 
-fn answer(
-    index: i32,
-    log_append_time_ms: i64,
-    appended: Result<Appended, AppendError>,
-) -> PartitionAnswer {
-    match appended {
-        Ok(Appended {
-            base_offset,
-            log_start_offset,
-        }) => PartitionAnswer {
-            base_offset,
-            log_append_time_ms,
-            log_start_offset,
-            ..PartitionAnswer::failed(index, ErrorCode::None, None)
-        },
-        Err(error) => {
-            let leader = match error {
-                AppendError::NotLeader(hint) => redirect::hint(hint),
-                _ => None,
-            };
-            let message = Some(error.to_string());
-            PartitionAnswer {
-                leader,
-                ..PartitionAnswer::failed(index, (&error).into(), message)
+impl Pending {
+    async fn settle(self, call: &Call, deadline: Instant) -> PartitionAnswer {
+        let appended = timeout_at(deadline, self.append.wait()).await;
+        let metrics = call.door.metrics();
+        match appended {
+            Ok(Ok(appended)) => {
+                metrics.produce.batches.increment();
+                metrics.produce.records.add(self.records);
+                metrics.produce.bytes.add(self.bytes);
+                accepted(self.index, self.log_append_time_ms, appended)
+            }
+            Ok(Err(error)) => failed(self.index, &error),
+            Err(_) => {
+                metrics.io.timeouts.at(Operation::Commit).increment();
+                // After the append its fate is open.
+                failed(self.index, &AppendError::Unknown)
             }
         }
+    }
+}
+
+fn accepted(index: i32, log_append_time_ms: i64, appended: Appended) -> PartitionAnswer {
+    PartitionAnswer {
+        base_offset: appended.base_offset,
+        log_append_time_ms,
+        log_start_offset: appended.log_start_offset,
+        ..PartitionAnswer::failed(index, ErrorCode::None, None)
+    }
+}
+
+fn failed(index: i32, error: &AppendError) -> PartitionAnswer {
+    let leader = match error {
+        AppendError::NotLeader(hint) => redirect::hint(*hint),
+        _ => None,
+    };
+    PartitionAnswer {
+        leader,
+        ..PartitionAnswer::failed(index, error.into(), Some(error.to_string()))
     }
 }
 
