@@ -6,6 +6,7 @@ use std::pin::Pin;
 use bytes::{Buf, Bytes, BytesMut};
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion};
+use tracing::error;
 
 use super::api::{self, fetch::FetchRequest, produce::ProduceRequest};
 use super::call::Call;
@@ -221,7 +222,10 @@ fn unknown_version(opening: Opening) -> Result<Request, Refused> {
 fn respond<T: Encodable + HeaderVersion>(call: &Call, response: &T) -> Outcome {
     match Response::encode(&call.header, response) {
         Ok(response) => Outcome::Respond(response),
-        Err(error) => Outcome::Close(error.into()),
+        Err(error) => {
+            error!(%error, "an answer cannot be encoded");
+            Outcome::Close(error.into())
+        }
     }
 }
 

@@ -5,14 +5,12 @@
 use super::walker::{Kind, NEWEST, RequestSchema, Struct, between, field};
 
 static PRODUCE_PARTITION_PRODUCE_DATA: Struct = Struct {
-    memory: 64,
     fields: &[
         field(between(0, NEWEST), Kind::Fixed(4)),
         field(between(0, NEWEST), Kind::Bytes).nullable(between(0, NEWEST)),
     ],
 };
 static PRODUCE_TOPIC_PRODUCE_DATA: Struct = Struct {
-    memory: 96,
     fields: &[
         field(between(0, 12), Kind::String),
         field(between(13, NEWEST), Kind::Fixed(16)),
@@ -23,7 +21,6 @@ static PRODUCE_TOPIC_PRODUCE_DATA: Struct = Struct {
     ],
 };
 static PRODUCE: Struct = Struct {
-    memory: 88,
     fields: &[
         field(between(3, NEWEST), Kind::String).nullable(between(3, NEWEST)),
         field(between(0, NEWEST), Kind::Fixed(2)),
@@ -36,14 +33,12 @@ static PRODUCE: Struct = Struct {
 };
 
 static FETCH_REPLICA_STATE: Struct = Struct {
-    memory: 40,
     fields: &[
         field(between(15, NEWEST), Kind::Fixed(4)),
         field(between(15, NEWEST), Kind::Fixed(8)),
     ],
 };
 static FETCH_PARTITION: Struct = Struct {
-    memory: 80,
     fields: &[
         field(between(0, NEWEST), Kind::Fixed(4)),
         field(between(9, NEWEST), Kind::Fixed(4)),
@@ -56,7 +51,6 @@ static FETCH_PARTITION: Struct = Struct {
     ],
 };
 static FETCH_TOPIC: Struct = Struct {
-    memory: 96,
     fields: &[
         field(between(0, 12), Kind::String),
         field(between(13, NEWEST), Kind::Fixed(16)),
@@ -67,7 +61,6 @@ static FETCH_TOPIC: Struct = Struct {
     ],
 };
 static FETCH_FORGOTTEN_TOPIC: Struct = Struct {
-    memory: 96,
     fields: &[
         field(between(7, 12), Kind::String),
         field(between(13, NEWEST), Kind::Fixed(16)),
@@ -75,7 +68,6 @@ static FETCH_FORGOTTEN_TOPIC: Struct = Struct {
     ],
 };
 static FETCH: Struct = Struct {
-    memory: 208,
     fields: &[
         field(between(12, NEWEST), Kind::String)
             .nullable(between(12, NEWEST))
@@ -102,7 +94,6 @@ static FETCH: Struct = Struct {
 };
 
 static LIST_OFFSETS_PARTITION: Struct = Struct {
-    memory: 40,
     fields: &[
         field(between(0, NEWEST), Kind::Fixed(4)),
         field(between(4, NEWEST), Kind::Fixed(4)),
@@ -110,7 +101,6 @@ static LIST_OFFSETS_PARTITION: Struct = Struct {
     ],
 };
 static LIST_OFFSETS_TOPIC: Struct = Struct {
-    memory: 80,
     fields: &[
         field(between(0, NEWEST), Kind::String),
         field(
@@ -120,7 +110,6 @@ static LIST_OFFSETS_TOPIC: Struct = Struct {
     ],
 };
 static LIST_OFFSETS: Struct = Struct {
-    memory: 64,
     fields: &[
         field(between(0, NEWEST), Kind::Fixed(4)),
         field(between(2, NEWEST), Kind::Fixed(1)),
@@ -133,14 +122,12 @@ static LIST_OFFSETS: Struct = Struct {
 };
 
 static METADATA_REQUEST_TOPIC: Struct = Struct {
-    memory: 72,
     fields: &[
         field(between(10, NEWEST), Kind::Fixed(16)),
         field(between(0, NEWEST), Kind::String).nullable(between(10, NEWEST)),
     ],
 };
 static METADATA: Struct = Struct {
-    memory: 56,
     fields: &[
         field(
             between(0, NEWEST),
@@ -154,7 +141,6 @@ static METADATA: Struct = Struct {
 };
 
 static OFFSET_COMMIT_REQUEST_PARTITION: Struct = Struct {
-    memory: 72,
     fields: &[
         field(between(0, NEWEST), Kind::Fixed(4)),
         field(between(0, NEWEST), Kind::Fixed(8)),
@@ -163,7 +149,6 @@ static OFFSET_COMMIT_REQUEST_PARTITION: Struct = Struct {
     ],
 };
 static OFFSET_COMMIT_REQUEST_TOPIC: Struct = Struct {
-    memory: 96,
     fields: &[
         field(between(0, 9), Kind::String),
         field(between(10, NEWEST), Kind::Fixed(16)),
@@ -174,7 +159,6 @@ static OFFSET_COMMIT_REQUEST_TOPIC: Struct = Struct {
     ],
 };
 static OFFSET_COMMIT: Struct = Struct {
-    memory: 160,
     fields: &[
         field(between(0, NEWEST), Kind::String),
         field(between(1, NEWEST), Kind::Fixed(4)),
@@ -189,14 +173,12 @@ static OFFSET_COMMIT: Struct = Struct {
 };
 
 static OFFSET_FETCH_REQUEST_TOPIC: Struct = Struct {
-    memory: 80,
     fields: &[
         field(between(0, 7), Kind::String),
         field(between(0, 7), Kind::Array(&Kind::Fixed(4), 4)),
     ],
 };
 static OFFSET_FETCH_REQUEST_TOPICS: Struct = Struct {
-    memory: 96,
     fields: &[
         field(between(8, 9), Kind::String),
         field(between(10, NEWEST), Kind::Fixed(16)),
@@ -204,7 +186,6 @@ static OFFSET_FETCH_REQUEST_TOPICS: Struct = Struct {
     ],
 };
 static OFFSET_FETCH_REQUEST_GROUP: Struct = Struct {
-    memory: 120,
     fields: &[
         field(between(8, NEWEST), Kind::String),
         field(between(9, NEWEST), Kind::String).nullable(between(9, NEWEST)),
@@ -217,7 +198,6 @@ static OFFSET_FETCH_REQUEST_GROUP: Struct = Struct {
     ],
 };
 static OFFSET_FETCH: Struct = Struct {
-    memory: 112,
     fields: &[
         field(between(0, 7), Kind::String),
         field(
@@ -234,7 +214,6 @@ static OFFSET_FETCH: Struct = Struct {
 };
 
 static FIND_COORDINATOR: Struct = Struct {
-    memory: 88,
     fields: &[
         field(between(0, 3), Kind::String),
         field(between(1, NEWEST), Kind::Fixed(1)),
@@ -243,14 +222,12 @@ static FIND_COORDINATOR: Struct = Struct {
 };
 
 static JOIN_GROUP_REQUEST_PROTOCOL: Struct = Struct {
-    memory: 88,
     fields: &[
         field(between(0, NEWEST), Kind::String),
         field(between(0, NEWEST), Kind::Bytes),
     ],
 };
 static JOIN_GROUP: Struct = Struct {
-    memory: 216,
     fields: &[
         field(between(0, NEWEST), Kind::String),
         field(between(0, NEWEST), Kind::Fixed(4)),
@@ -267,7 +244,6 @@ static JOIN_GROUP: Struct = Struct {
 };
 
 static HEARTBEAT: Struct = Struct {
-    memory: 128,
     fields: &[
         field(between(0, NEWEST), Kind::String),
         field(between(0, NEWEST), Kind::Fixed(4)),
@@ -277,7 +253,6 @@ static HEARTBEAT: Struct = Struct {
 };
 
 static LEAVE_GROUP_MEMBER_IDENTITY: Struct = Struct {
-    memory: 120,
     fields: &[
         field(between(3, NEWEST), Kind::String),
         field(between(3, NEWEST), Kind::String).nullable(between(3, NEWEST)),
@@ -285,7 +260,6 @@ static LEAVE_GROUP_MEMBER_IDENTITY: Struct = Struct {
     ],
 };
 static LEAVE_GROUP: Struct = Struct {
-    memory: 112,
     fields: &[
         field(between(0, NEWEST), Kind::String),
         field(between(0, 2), Kind::String),
@@ -297,14 +271,12 @@ static LEAVE_GROUP: Struct = Struct {
 };
 
 static SYNC_GROUP_REQUEST_ASSIGNMENT: Struct = Struct {
-    memory: 88,
     fields: &[
         field(between(0, NEWEST), Kind::String),
         field(between(0, NEWEST), Kind::Bytes),
     ],
 };
 static SYNC_GROUP: Struct = Struct {
-    memory: 216,
     fields: &[
         field(between(0, NEWEST), Kind::String),
         field(between(0, NEWEST), Kind::Fixed(4)),
@@ -320,7 +292,6 @@ static SYNC_GROUP: Struct = Struct {
 };
 
 static DESCRIBE_GROUPS: Struct = Struct {
-    memory: 56,
     fields: &[
         field(between(0, NEWEST), Kind::Array(&Kind::String, 32)),
         field(between(3, NEWEST), Kind::Fixed(1)),
@@ -328,7 +299,6 @@ static DESCRIBE_GROUPS: Struct = Struct {
 };
 
 static LIST_GROUPS: Struct = Struct {
-    memory: 72,
     fields: &[
         field(between(4, NEWEST), Kind::Array(&Kind::String, 32)),
         field(between(5, NEWEST), Kind::Array(&Kind::String, 32)),
@@ -336,7 +306,6 @@ static LIST_GROUPS: Struct = Struct {
 };
 
 static API_VERSIONS: Struct = Struct {
-    memory: 88,
     fields: &[
         field(between(3, NEWEST), Kind::String),
         field(between(3, NEWEST), Kind::String),
@@ -344,21 +313,18 @@ static API_VERSIONS: Struct = Struct {
 };
 
 static CREATE_TOPICS_CREATABLE_REPLICA_ASSIGNMENT: Struct = Struct {
-    memory: 56,
     fields: &[
         field(between(0, NEWEST), Kind::Fixed(4)),
         field(between(0, NEWEST), Kind::Array(&Kind::Fixed(4), 4)),
     ],
 };
 static CREATE_TOPICS_CREATABLE_TOPIC_CONFIG: Struct = Struct {
-    memory: 88,
     fields: &[
         field(between(0, NEWEST), Kind::String),
         field(between(0, NEWEST), Kind::String).nullable(between(0, NEWEST)),
     ],
 };
 static CREATE_TOPICS_CREATABLE_TOPIC: Struct = Struct {
-    memory: 112,
     fields: &[
         field(between(0, NEWEST), Kind::String),
         field(between(0, NEWEST), Kind::Fixed(4)),
@@ -377,7 +343,6 @@ static CREATE_TOPICS_CREATABLE_TOPIC: Struct = Struct {
     ],
 };
 static CREATE_TOPICS: Struct = Struct {
-    memory: 56,
     fields: &[
         field(
             between(0, NEWEST),
@@ -389,14 +354,12 @@ static CREATE_TOPICS: Struct = Struct {
 };
 
 static DELETE_TOPICS_DELETE_TOPIC_STATE: Struct = Struct {
-    memory: 72,
     fields: &[
         field(between(6, NEWEST), Kind::String).nullable(between(6, NEWEST)),
         field(between(6, NEWEST), Kind::Fixed(16)),
     ],
 };
 static DELETE_TOPICS: Struct = Struct {
-    memory: 80,
     fields: &[
         field(
             between(6, NEWEST),
@@ -408,14 +371,12 @@ static DELETE_TOPICS: Struct = Struct {
 };
 
 static DELETE_RECORDS_PARTITION: Struct = Struct {
-    memory: 40,
     fields: &[
         field(between(0, NEWEST), Kind::Fixed(4)),
         field(between(0, NEWEST), Kind::Fixed(8)),
     ],
 };
 static DELETE_RECORDS_TOPIC: Struct = Struct {
-    memory: 80,
     fields: &[
         field(between(0, NEWEST), Kind::String),
         field(
@@ -425,7 +386,6 @@ static DELETE_RECORDS_TOPIC: Struct = Struct {
     ],
 };
 static DELETE_RECORDS: Struct = Struct {
-    memory: 56,
     fields: &[
         field(
             between(0, NEWEST),
@@ -436,7 +396,6 @@ static DELETE_RECORDS: Struct = Struct {
 };
 
 static INIT_PRODUCER_ID: Struct = Struct {
-    memory: 72,
     fields: &[
         field(between(0, NEWEST), Kind::String).nullable(between(0, NEWEST)),
         field(between(0, NEWEST), Kind::Fixed(4)),
@@ -448,7 +407,6 @@ static INIT_PRODUCER_ID: Struct = Struct {
 };
 
 static OFFSET_FOR_LEADER_EPOCH_OFFSET_FOR_LEADER_PARTITION: Struct = Struct {
-    memory: 40,
     fields: &[
         field(between(0, NEWEST), Kind::Fixed(4)),
         field(between(2, NEWEST), Kind::Fixed(4)),
@@ -456,7 +414,6 @@ static OFFSET_FOR_LEADER_EPOCH_OFFSET_FOR_LEADER_PARTITION: Struct = Struct {
     ],
 };
 static OFFSET_FOR_LEADER_EPOCH_OFFSET_FOR_LEADER_TOPIC: Struct = Struct {
-    memory: 80,
     fields: &[
         field(between(0, NEWEST), Kind::String),
         field(
@@ -469,7 +426,6 @@ static OFFSET_FOR_LEADER_EPOCH_OFFSET_FOR_LEADER_TOPIC: Struct = Struct {
     ],
 };
 static OFFSET_FOR_LEADER_EPOCH: Struct = Struct {
-    memory: 56,
     fields: &[
         field(between(3, NEWEST), Kind::Fixed(4)),
         field(
@@ -483,7 +439,6 @@ static OFFSET_FOR_LEADER_EPOCH: Struct = Struct {
 };
 
 static DESCRIBE_ACLS: Struct = Struct {
-    memory: 128,
     fields: &[
         field(between(0, NEWEST), Kind::Fixed(1)),
         field(between(0, NEWEST), Kind::String).nullable(between(0, NEWEST)),
@@ -496,7 +451,6 @@ static DESCRIBE_ACLS: Struct = Struct {
 };
 
 static CREATE_ACLS_ACL_CREATION: Struct = Struct {
-    memory: 128,
     fields: &[
         field(between(0, NEWEST), Kind::Fixed(1)),
         field(between(0, NEWEST), Kind::String),
@@ -508,7 +462,6 @@ static CREATE_ACLS_ACL_CREATION: Struct = Struct {
     ],
 };
 static CREATE_ACLS: Struct = Struct {
-    memory: 48,
     fields: &[field(
         between(0, NEWEST),
         Kind::Array(&Kind::Struct(&CREATE_ACLS_ACL_CREATION), 128),
@@ -516,7 +469,6 @@ static CREATE_ACLS: Struct = Struct {
 };
 
 static DELETE_ACLS_FILTER: Struct = Struct {
-    memory: 128,
     fields: &[
         field(between(0, NEWEST), Kind::Fixed(1)),
         field(between(0, NEWEST), Kind::String).nullable(between(0, NEWEST)),
@@ -528,7 +480,6 @@ static DELETE_ACLS_FILTER: Struct = Struct {
     ],
 };
 static DELETE_ACLS: Struct = Struct {
-    memory: 48,
     fields: &[field(
         between(0, NEWEST),
         Kind::Array(&Kind::Struct(&DELETE_ACLS_FILTER), 128),
@@ -536,7 +487,6 @@ static DELETE_ACLS: Struct = Struct {
 };
 
 static DESCRIBE_CONFIGS_RESOURCE: Struct = Struct {
-    memory: 88,
     fields: &[
         field(between(0, NEWEST), Kind::Fixed(1)),
         field(between(0, NEWEST), Kind::String),
@@ -544,7 +494,6 @@ static DESCRIBE_CONFIGS_RESOURCE: Struct = Struct {
     ],
 };
 static DESCRIBE_CONFIGS: Struct = Struct {
-    memory: 56,
     fields: &[
         field(
             between(0, NEWEST),
@@ -556,14 +505,12 @@ static DESCRIBE_CONFIGS: Struct = Struct {
 };
 
 static ALTER_CONFIGS_ALTERABLE_CONFIG: Struct = Struct {
-    memory: 88,
     fields: &[
         field(between(0, NEWEST), Kind::String),
         field(between(0, NEWEST), Kind::String).nullable(between(0, NEWEST)),
     ],
 };
 static ALTER_CONFIGS_RESOURCE: Struct = Struct {
-    memory: 88,
     fields: &[
         field(between(0, NEWEST), Kind::Fixed(1)),
         field(between(0, NEWEST), Kind::String),
@@ -574,7 +521,6 @@ static ALTER_CONFIGS_RESOURCE: Struct = Struct {
     ],
 };
 static ALTER_CONFIGS: Struct = Struct {
-    memory: 56,
     fields: &[
         field(
             between(0, NEWEST),
@@ -585,14 +531,12 @@ static ALTER_CONFIGS: Struct = Struct {
 };
 
 static DESCRIBE_LOG_DIRS_DESCRIBABLE_LOG_DIR_TOPIC: Struct = Struct {
-    memory: 80,
     fields: &[
         field(between(0, NEWEST), Kind::String),
         field(between(0, NEWEST), Kind::Array(&Kind::Fixed(4), 4)),
     ],
 };
 static DESCRIBE_LOG_DIRS: Struct = Struct {
-    memory: 48,
     fields: &[field(
         between(0, NEWEST),
         Kind::Array(
@@ -604,11 +548,9 @@ static DESCRIBE_LOG_DIRS: Struct = Struct {
 };
 
 static CREATE_PARTITIONS_ASSIGNMENT: Struct = Struct {
-    memory: 48,
     fields: &[field(between(0, NEWEST), Kind::Array(&Kind::Fixed(4), 4))],
 };
 static CREATE_PARTITIONS_TOPIC: Struct = Struct {
-    memory: 88,
     fields: &[
         field(between(0, NEWEST), Kind::String),
         field(between(0, NEWEST), Kind::Fixed(4)),
@@ -620,7 +562,6 @@ static CREATE_PARTITIONS_TOPIC: Struct = Struct {
     ],
 };
 static CREATE_PARTITIONS: Struct = Struct {
-    memory: 56,
     fields: &[
         field(
             between(0, NEWEST),
@@ -632,12 +573,10 @@ static CREATE_PARTITIONS: Struct = Struct {
 };
 
 static DELETE_GROUPS: Struct = Struct {
-    memory: 48,
     fields: &[field(between(0, NEWEST), Kind::Array(&Kind::String, 32))],
 };
 
 static INCREMENTAL_ALTER_CONFIGS_ALTERABLE_CONFIG: Struct = Struct {
-    memory: 96,
     fields: &[
         field(between(0, NEWEST), Kind::String),
         field(between(0, NEWEST), Kind::Fixed(1)),
@@ -645,7 +584,6 @@ static INCREMENTAL_ALTER_CONFIGS_ALTERABLE_CONFIG: Struct = Struct {
     ],
 };
 static INCREMENTAL_ALTER_CONFIGS_ALTER_CONFIGS_RESOURCE: Struct = Struct {
-    memory: 88,
     fields: &[
         field(between(0, NEWEST), Kind::Fixed(1)),
         field(between(0, NEWEST), Kind::String),
@@ -659,7 +597,6 @@ static INCREMENTAL_ALTER_CONFIGS_ALTER_CONFIGS_RESOURCE: Struct = Struct {
     ],
 };
 static INCREMENTAL_ALTER_CONFIGS: Struct = Struct {
-    memory: 56,
     fields: &[
         field(
             between(0, NEWEST),
@@ -673,11 +610,9 @@ static INCREMENTAL_ALTER_CONFIGS: Struct = Struct {
 };
 
 static OFFSET_DELETE_REQUEST_PARTITION: Struct = Struct {
-    memory: 8,
     fields: &[field(between(0, NEWEST), Kind::Fixed(4))],
 };
 static OFFSET_DELETE_REQUEST_TOPIC: Struct = Struct {
-    memory: 56,
     fields: &[
         field(between(0, NEWEST), Kind::String),
         field(
@@ -687,7 +622,6 @@ static OFFSET_DELETE_REQUEST_TOPIC: Struct = Struct {
     ],
 };
 static OFFSET_DELETE: Struct = Struct {
-    memory: 56,
     fields: &[
         field(between(0, NEWEST), Kind::String),
         field(
@@ -698,7 +632,6 @@ static OFFSET_DELETE: Struct = Struct {
 };
 
 static DESCRIBE_CLUSTER: Struct = Struct {
-    memory: 32,
     fields: &[
         field(between(0, NEWEST), Kind::Fixed(1)),
         field(between(1, NEWEST), Kind::Fixed(1)),

@@ -38,9 +38,8 @@ pub(super) struct RequestSchema {
     pub(super) body: &'static Struct,
 }
 
-/// A row of fields and the memory that one decoded value takes.
+/// A row of fields.
 pub(super) struct Struct {
-    pub(super) memory: u64,
     pub(super) fields: &'static [Field],
 }
 

@@ -170,10 +170,6 @@ impl WireWriter {
         WireWriter { bytes, flexible }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
     pub(super) fn into_bytes(self) -> BytesMut {
         self.bytes
     }
@@ -181,11 +177,6 @@ impl WireWriter {
     /// Takes what has been written so far; later values go to the rest of the same allocation.
     pub(super) fn split(&mut self) -> BytesMut {
         self.bytes.split()
-    }
-
-    pub(super) fn i8(&mut self, value: i8) -> &mut Self {
-        self.bytes.put_i8(value);
-        self
     }
 
     pub(super) fn i16(&mut self, value: i16) -> &mut Self {

@@ -62,7 +62,7 @@ class Message:
             inner = re.sub(r"(?<!^)(?=[A-Z])", "_", name).upper()
             const = self.prefix if not inner else inner if inner.startswith(self.prefix) else f"{self.prefix}_{inner}"
             body = ", ".join(row for row, _ in rows)
-            self.lines.append(f"static {const}: Struct = Struct {{ memory: {memory}, fields: &[{body}] }};\n")
+            self.lines.append(f"static {const}: Struct = Struct {{ fields: &[{body}] }};\n")
             self.structs[name] = (const, memory)
         return self.structs[name]
 

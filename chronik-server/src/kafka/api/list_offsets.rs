@@ -22,6 +22,8 @@ const EARLIEST: i64 = -2;
 const MAX_TIMESTAMP: i64 = -3;
 const EARLIEST_LOCAL: i64 = -4;
 const LATEST_TIERED: i64 = -5;
+/// Earlier answers carry no leader epoch.
+const EPOCH_FROM: i16 = 4;
 /// Before this version a leader without a committed entry of its own is "not available".
 const NOT_AVAILABLE_FROM: i16 = 5;
 
@@ -56,7 +58,7 @@ pub(in crate::kafka) async fn handle(
                 Some(group) => locate(call, group, &partition).await,
                 None => Err(ErrorCode::UnknownTopicOrPartition),
             };
-            partitions.push(row(partition.partition_index, place));
+            partitions.push(row(call.version(), partition.partition_index, place));
         }
         topics.push(
             ListOffsetsTopicResponse::default()
@@ -192,21 +194,19 @@ fn first_record(bytes: &Bytes, timestamp_ms: i64, high_watermark: i64) -> Option
     None
 }
 
-fn row(index: i32, place: Result<Place, ErrorCode>) -> ListOffsetsPartitionResponse {
-    let row = ListOffsetsPartitionResponse::default().with_partition_index(index);
-    match place {
-        Ok(Place {
-            offset,
-            timestamp_ms,
-            epoch,
-        }) => row
-            .with_offset(offset)
-            .with_timestamp(timestamp_ms)
-            .with_leader_epoch(epoch),
-        Err(error) => row
-            .with_error_code(error.number())
-            .with_offset(-1)
-            .with_timestamp(-1)
-            .with_leader_epoch(-1),
-    }
+fn row(version: i16, index: i32, place: Result<Place, ErrorCode>) -> ListOffsetsPartitionResponse {
+    let (place, error) = match place {
+        Ok(place) => (place, ErrorCode::None),
+        Err(error) => (NOWHERE, error),
+    };
+    ListOffsetsPartitionResponse::default()
+        .with_partition_index(index)
+        .with_error_code(error.number())
+        .with_offset(place.offset)
+        .with_timestamp(place.timestamp_ms)
+        .with_leader_epoch(if version >= EPOCH_FROM {
+            place.epoch
+        } else {
+            -1
+        })
 }
