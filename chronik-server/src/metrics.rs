@@ -16,7 +16,7 @@ pub use label::{
     SegmentState, TopicPhase, Version,
 };
 pub use series::{
-    Counter, Family, Gauge, Milliseconds, Peak, Seconds, SecondsCounter, SecondsSummary,
+    Counter, Family, Gauge, Milliseconds, Peak, Raised, Seconds, SecondsCounter, SecondsSummary,
 };
 
 use table::metrics_table;
@@ -62,8 +62,6 @@ metrics_table! {
         records: Counter = "chronik_produce_records_total";
         /// Bytes of the batches accepted.
         bytes: Counter = "chronik_produce_bytes_total";
-        /// Batches answered with the offset of an earlier copy of themselves.
-        duplicates: Counter = "chronik_produce_duplicates_total";
     }
 
     /// Fetching.
@@ -88,14 +86,8 @@ metrics_table! {
         partitions: Gauge = "chronik_partitions";
         /// Time to create a topic, by phase.
         topic_creation: Family<TopicPhase, Seconds> = "chronik_topic_creation_seconds";
-        /// Consumer groups known to this node's coordinator.
+        /// Consumer groups that this node coordinates and that have members or committed offsets.
         consumer_groups: Gauge = "chronik_consumer_groups";
-        /// Members of all consumer groups.
-        consumer_group_members: Gauge = "chronik_consumer_group_members";
-        /// Rebalances completed.
-        rebalances: Counter = "chronik_consumer_group_rebalances_total";
-        /// Offset commits acknowledged.
-        offset_commits: Counter = "chronik_offset_commits_total";
     }
 
     /// Consensus.
@@ -110,9 +102,9 @@ metrics_table! {
         election_count: Counter = "chronik_raft_election_count";
         /// Time from a proposal to its commit.
         commit_latency: Milliseconds = "chronik_raft_commit_latency_ms";
-        /// Snapshots taken.
+        /// States kept in place of log entries.
         snapshot_count: Counter = "chronik_raft_snapshot_count";
-        /// Size of the newest snapshot.
+        /// Size of the newest such state.
         snapshot_size: Gauge = "chronik_raft_snapshot_size_bytes";
     }
 
@@ -128,7 +120,7 @@ metrics_table! {
 
     /// Bounded queues between the rooms.
     queue: QueueMetrics {
-        /// Entries waiting now.
+        /// Entries that waited when the queue was last looked at.
         depth: Family<Queue, Gauge> = "chronik_queue_depth";
         /// Most entries that ever waited.
         depth_peak: Family<Queue, Peak> = "chronik_queue_depth_peak";
@@ -200,6 +192,23 @@ impl Metrics {
             series.render(name, "", &mut text);
         });
         text
+    }
+}
+
+impl QueueMetrics {
+    /// How many entries waited when the queue was looked at.
+    pub fn note(&self, queue: Queue, waiting: u64) {
+        let depth = i64::try_from(waiting).unwrap_or(i64::MAX);
+        self.depth.at(queue).set(depth);
+        self.depth_peak.at(queue).observe(waiting);
+    }
+}
+
+impl RaftMetrics {
+    /// A state of so many bytes stands for entries from now on.
+    pub fn note_snapshot(&self, state_bytes: usize) {
+        self.snapshot_count.increment();
+        self.snapshot_size.set_len(state_bytes);
     }
 }
 

@@ -62,6 +62,7 @@ pub async fn run(config: Config, metrics: Arc<Metrics>) -> Result<(), ServerErro
         started.shard,
         started.view,
         started.reader,
+        metrics.clone(),
     );
     let (groups, coordinators) = coordinator::new(broker.clone(), coordinator_options(&config));
     let coordinating = tokio::spawn(coordinators.run(stopping.clone()));

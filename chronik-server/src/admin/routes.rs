@@ -46,6 +46,10 @@ fn index() -> Answer {
 
 async fn metrics(state: &State) -> Answer {
     let metrics = state.metrics.clone();
+    metrics
+        .node
+        .ready
+        .set(state.readiness.borrow().ready.into());
     // Figures of the process come from files, and reading them may block.
     match tokio::task::spawn_blocking(move || metrics.render()).await {
         Ok(lines) => text(

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::{Bounds, Broker, ReadError, ReadPartition};
+use crate::metrics::{FetchPhase, Operation};
 use crate::raft::event::{Data, Event, Found, Read, Waiter};
 
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +52,11 @@ impl Broker {
                 return self.load(found, &partitions).await;
             };
             // Whether woken or out of time: look again, and for the last time without a waiter.
+            let waiting_since = Instant::now();
+            let waiting = self.metrics.fetch.waiting.raise();
             let _ = tokio::time::timeout_at(deadline, waiter.woken()).await;
+            drop(waiting);
+            self.note_phase(FetchPhase::Wait, waiting_since);
         }
     }
 
@@ -68,13 +73,24 @@ impl Broker {
             waiter,
             reply,
         };
+        let asked_at = Instant::now();
         self.shard.offer(Event::Read(Box::new(read)));
-        answer.await.unwrap_or_else(|_| {
+        let answer = answer.await;
+        self.note_phase(FetchPhase::Plan, asked_at);
+        answer.unwrap_or_else(|_| {
             partitions
                 .iter()
                 .map(|_| Err(ReadError::Stopping))
                 .collect()
         })
+    }
+
+    fn note_phase(&self, phase: FetchPhase, since: Instant) {
+        self.metrics
+            .fetch
+            .latency
+            .at(phase)
+            .observe(since.elapsed());
     }
 
     async fn load(
@@ -108,7 +124,11 @@ impl Broker {
         plan: chronik_wal::Plan,
     ) -> Result<Vec<Bytes>, ReadError> {
         let reader = self.reader.clone();
+        let begun = Instant::now();
         let read = tokio::task::spawn_blocking(move || reader.read(&plan)).await;
+        self.note_phase(FetchPhase::Read, begun);
+        let duration = &self.metrics.io.duration;
+        duration.at(Operation::LogRead).observe(begun.elapsed());
         match read.expect("reading does not panic") {
             Ok(entries) => Ok(entries.into_iter().map(|entry| entry.bytes).collect()),
             Err(error) => Err(ReadError::Storage(error.to_string())),

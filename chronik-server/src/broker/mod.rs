@@ -26,6 +26,7 @@ pub use offsets::{BatchFound, EpochEnd};
 pub use topics::{CreateRefused, ExtendRefused, TopicSpec};
 pub use view::{Leader, View};
 
+use crate::metrics::Metrics;
 use crate::raft::ShardHandle;
 
 /// What the broker is told once, at the start.
@@ -45,6 +46,7 @@ pub struct Broker {
     shard: ShardHandle,
     view: watch::Receiver<Arc<View>>,
     reader: chronik_wal::Reader,
+    metrics: Arc<Metrics>,
 }
 
 impl Broker {
@@ -53,12 +55,17 @@ impl Broker {
         shard: ShardHandle,
         view: watch::Receiver<Arc<View>>,
         reader: chronik_wal::Reader,
+        metrics: Arc<Metrics>,
     ) -> Broker {
-        Broker { settings: Arc::new(settings), shard, view, reader }
+        Broker { settings: Arc::new(settings), shard, view, reader, metrics }
     }
 
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// The state of the cluster as this node knows it now.

@@ -53,9 +53,7 @@ labels! {
     ProducePhase = "phase" {
         /// Decoding and checking.
         Check = "check",
-        /// Waiting for the shard.
-        Queue = "queue",
-        /// From the proposal to the commit, the sync included.
+        /// From the proposal to the commit, the sync included; one sample may stand for many batches.
         Commit = "commit",
         /// From the request's last byte to its answer.
         Total = "total",
@@ -77,9 +75,7 @@ labels! {
     TopicPhase = "phase" {
         /// Until the catalog holds the topic durably.
         Commit = "commit",
-        /// Until every partition has a leader.
-        Leaders = "leaders",
-        /// Both.
+        /// Until every partition has a leader, too.
         Total = "total",
     }
 
@@ -113,22 +109,30 @@ labels! {
         Out = "out",
     }
 
-    /// What a shard does.
+    /// What a shard is asked.
     EventKind = "kind" {
-        /// A message of another node.
-        Peer = "peer",
-        /// A batch to append.
-        Produce = "produce",
-        /// A read to plan.
+        /// Batches to append.
+        Append = "append",
+        /// Records to find.
         Read = "read",
-        /// A leadership to hand over.
-        Transfer = "transfer",
-        /// A change of topics, configs or members.
-        Change = "change",
-        /// Records became durable.
-        Persisted = "persisted",
-        /// Time passed.
-        Tick = "tick",
+        /// A position to look up.
+        Find = "find",
+        /// A change of the catalog.
+        Propose = "propose",
+        /// A producer id to hand out.
+        ProducerId = "producer_id",
+        /// Records to remove.
+        Trim = "trim",
+        /// Partitions to describe.
+        Describe = "describe",
+        /// Producers to list.
+        Producers = "producers",
+        /// A state that stands for records.
+        KeepState = "keep_state",
+        /// Such a state to hand out.
+        KeptState = "kept_state",
+        /// Word from the log: records became durable, a segment was sealed, a checkpoint is done.
+        Log = "log",
         /// The node stops.
         Stop = "stop",
     }
@@ -149,8 +153,6 @@ labels! {
         LogRead = "log_read",
         /// An append to be durable and committed.
         Commit = "commit",
-        /// A topic or partition to get its leader.
-        Leader = "leader",
         /// The rest of a request that began to arrive.
         RequestRead = "request_read",
         /// A client to take an answer.

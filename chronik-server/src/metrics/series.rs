@@ -33,6 +33,10 @@ pub struct Counter(AtomicU64);
 #[derive(Debug, Default)]
 pub struct Gauge(AtomicI64);
 
+/// A gauge that counts something as long as this lives, however its owner ends.
+#[derive(Debug)]
+pub struct Raised<'gauge>(&'gauge Gauge);
+
 /// The largest number ever seen.
 #[derive(Debug, Default)]
 pub struct Peak(AtomicU64);
@@ -110,9 +114,21 @@ impl Gauge {
         self.0.fetch_add(amount, RELAXED);
     }
 
+    /// One more for as long as the answer lives.
+    pub fn raise(&self) -> Raised<'_> {
+        self.add(1);
+        Raised(self)
+    }
+
     /// The number.
     pub fn get(&self) -> i64 {
         self.0.load(RELAXED)
+    }
+}
+
+impl Drop for Raised<'_> {
+    fn drop(&mut self) {
+        self.0.add(-1);
     }
 }
 

@@ -13,6 +13,7 @@ use tracing::error;
 use super::Token;
 use super::replica::{Replica, State, header_of};
 use super::shard::Shard;
+use crate::metrics::ProducePhase;
 
 /// The exit code of a node that can no longer keep its promises.
 const STORAGE_FAILED: i32 = 70;
@@ -67,6 +68,8 @@ impl Shard {
                 None => records.leadership_lost(),
             }
         }
+        // What another leader commits is not our latency.
+        replica.proposed.clear();
         if leader.is_some() {
             self.metrics.raft.election_count.increment();
         }
@@ -103,6 +106,14 @@ impl Shard {
         let Some(replica) = self.replicas.get_mut(&group) else {
             return;
         };
+        for latency in replica.commit_latencies(index) {
+            self.metrics.raft.commit_latency.observe(latency);
+            self.metrics
+                .produce
+                .latency
+                .at(ProducePhase::Commit)
+                .observe(latency);
+        }
         match &mut replica.state {
             State::Records(records) => {
                 records.committed(index);
@@ -118,7 +129,7 @@ impl Shard {
 
     /// A group leads and may be used: whoever waited for that learns it.
     fn group_is_ready(&mut self, group: GroupUid) {
-        self.proposals.group_is_ready(group);
+        self.proposals.group_is_ready(group, &self.metrics.catalog);
         if group == GroupUid::META {
             self.announce();
         }

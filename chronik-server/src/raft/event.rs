@@ -10,6 +10,8 @@ use chronik_core::partition::BatchHeader;
 use chronik_core::partition::producers::{Producer, SequenceRefused};
 use tokio::sync::{Notify, oneshot};
 
+use crate::metrics::EventKind;
+
 /// The closed list of what a shard reacts to.
 #[derive(Debug)]
 pub(crate) enum Event {
@@ -54,6 +56,26 @@ pub(crate) enum Event {
     Stop {
         reply: oneshot::Sender<()>,
     },
+}
+
+impl Event {
+    /// What it is counted as.
+    pub(crate) fn kind(&self) -> EventKind {
+        match self {
+            Event::Append(_) => EventKind::Append,
+            Event::Read(_) => EventKind::Read,
+            Event::Find(_) => EventKind::Find,
+            Event::Propose { .. } => EventKind::Propose,
+            Event::ProducerId { .. } => EventKind::ProducerId,
+            Event::Trim { .. } => EventKind::Trim,
+            Event::Describe { .. } => EventKind::Describe,
+            Event::Producers { .. } => EventKind::Producers,
+            Event::KeepState { .. } => EventKind::KeepState,
+            Event::KeptState { .. } => EventKind::KeptState,
+            Event::Log(_) => EventKind::Log,
+            Event::Stop { .. } => EventKind::Stop,
+        }
+    }
 }
 
 /// One batch for one partition. Its header was checked; its bytes are patched in place.

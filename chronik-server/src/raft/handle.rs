@@ -1,20 +1,23 @@
 //! The only way to a shard: a bounded inbox that refuses when it is full.
 
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
 
 use tokio::sync::oneshot;
 
 use super::event::{AppendError, Event, Hint, ReadError};
+use crate::metrics::{Metrics, Queue};
 
 /// Sends events to the shard; never waits. What cannot be taken is answered at once.
 #[derive(Clone)]
 pub(crate) struct ShardHandle {
     inbox: SyncSender<Event>,
+    metrics: Arc<Metrics>,
 }
 
 impl ShardHandle {
-    pub(super) fn new(inbox: SyncSender<Event>) -> ShardHandle {
-        ShardHandle { inbox }
+    pub(super) fn new(inbox: SyncSender<Event>, metrics: Arc<Metrics>) -> ShardHandle {
+        ShardHandle { inbox, metrics }
     }
 
     /// Hands an event over. If the inbox is full or the shard has ended, whoever waits learns it now: a reply that is
@@ -22,7 +25,10 @@ impl ShardHandle {
     pub(crate) fn offer(&self, event: Event) {
         match self.inbox.try_send(event) {
             Ok(()) => {}
-            Err(TrySendError::Full(event)) => refuse(event),
+            Err(TrySendError::Full(event)) => {
+                self.metrics.queue.refused.at(Queue::Shard).increment();
+                refuse(event);
+            }
             Err(TrySendError::Disconnected(event)) => drop(event),
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use chronik_core::catalog::{Command, Outcome, Topic, TopicOutcome};
@@ -19,6 +20,7 @@ use super::event::ProposeError;
 use super::replica::{MetaState, Replica, State};
 use super::shard::Shard;
 use crate::broker::view::View;
+use crate::metrics::{CatalogMetrics, TopicPhase};
 
 type Answer<T> = oneshot::Sender<Result<T, ProposeError>>;
 
@@ -34,7 +36,10 @@ pub(super) struct Proposals {
 
 /// Who made a proposal.
 pub(super) enum Proposer {
-    Client(Answer<Outcome>),
+    Client {
+        reply: Answer<Outcome>,
+        asked_at: Instant,
+    },
     /// The shard itself wants more producer ids.
     ProducerIds,
     Nobody,
@@ -254,16 +259,27 @@ impl Shard {
     }
 
     fn answer(&mut self, outcome: Outcome, proposer: Proposer) {
+        let metrics = &self.metrics.catalog;
         match (proposer, &outcome) {
             (Proposer::ProducerIds, Outcome::ProducerIds { first }) => {
                 self.proposals.took_producer_ids(*first)
             }
             (proposer, Outcome::Topics(topics)) => {
-                let missing = topics.iter().flat_map(new_groups);
+                let created: Vec<_> = topics.iter().flat_map(new_groups).collect();
+                let creates = !created.is_empty();
+                if creates {
+                    proposer.note_phase(TopicPhase::Commit, metrics);
+                }
                 let leads = |group: &GroupUid| self.replicas.get(group).is_none_or(Replica::leads);
-                let missing: BTreeSet<_> = missing.filter(|group| !leads(group)).collect();
+                let is_missing = |group: &GroupUid| !leads(group);
+                let missing: BTreeSet<_> = created.into_iter().filter(is_missing).collect();
                 match missing.is_empty() {
-                    true => proposer.answer(Ok(outcome)),
+                    true => {
+                        if creates {
+                            proposer.note_phase(TopicPhase::Total, metrics);
+                        }
+                        proposer.answer(Ok(outcome));
+                    }
                     false => self.proposals.creations.push(Creation {
                         missing,
                         outcome,
@@ -277,7 +293,7 @@ impl Shard {
 }
 
 impl Proposals {
-    pub(super) fn group_is_ready(&mut self, group: GroupUid) {
+    pub(super) fn group_is_ready(&mut self, group: GroupUid, metrics: &CatalogMetrics) {
         self.creations
             .iter_mut()
             .for_each(|creation| _ = creation.missing.remove(&group));
@@ -285,6 +301,7 @@ impl Proposals {
             .creations
             .extract_if(.., |creation| creation.missing.is_empty())
         {
+            creation.proposer.note_phase(TopicPhase::Total, metrics);
             creation.proposer.answer(Ok(creation.outcome));
         }
     }
@@ -306,15 +323,24 @@ impl Proposals {
 
 impl Proposer {
     fn answer(self, result: Result<Outcome, ProposeError>) {
-        if let Proposer::Client(reply) = self {
+        if let Proposer::Client { reply, .. } = self {
             let _ = reply.send(result);
+        }
+    }
+
+    fn note_phase(&self, phase: TopicPhase, metrics: &CatalogMetrics) {
+        if let Proposer::Client { asked_at, .. } = self {
+            metrics.topic_creation.at(phase).observe(asked_at.elapsed());
         }
     }
 }
 
 impl From<Answer<Outcome>> for Proposer {
     fn from(reply: Answer<Outcome>) -> Proposer {
-        Proposer::Client(reply)
+        Proposer::Client {
+            reply,
+            asked_at: Instant::now(),
+        }
     }
 }
 

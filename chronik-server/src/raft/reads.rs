@@ -110,10 +110,12 @@ impl Shard {
         }
         let data = match records.cached_from(offset, most, room.first) {
             Some(batches) => {
+                self.metrics.fetch.cache_hits.increment();
                 room.take(batches.iter().map(|batch| batch.len()).sum());
                 Data::Cached(batches)
             }
             None => {
+                self.metrics.fetch.cache_misses.increment();
                 // What is on disk is not measured here: it counts as all that it may be.
                 room.take(most.max(1));
                 Data::Stored(

@@ -97,6 +97,7 @@ pub(crate) fn start(start: Start) -> Result<Started, StartError> {
     let groups = recovered.groups.clone();
     let (sender, inbox) = sync_channel(INBOX_EVENTS);
     let notices = sender.clone();
+    let metrics = start.metrics.clone();
     let (writer, reader, index) = recovered.start(move |notice| {
         // Nobody reads any more when the shard has ended: then nobody waits either.
         let _ = notices.send(Event::Log(notice));
@@ -129,7 +130,7 @@ pub(crate) fn start(start: Start) -> Result<Started, StartError> {
     shard.begin(start.node, start.cluster_id)?;
     let thread = spawn(shard)?;
     Ok(Started {
-        shard: ShardHandle::new(sender),
+        shard: ShardHandle::new(sender, metrics),
         view: view_receiver,
         reader,
         ready,

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chronik_core::catalog::Catalog;
@@ -23,6 +24,8 @@ pub(super) struct Replica {
     pub(super) dirty: bool,
     /// In the shard's list of groups to look after in this cycle.
     pub(super) touched: bool,
+    /// The last entry of each proposal on its way, and when it was made.
+    pub(super) proposed: VecDeque<(u64, Instant)>,
 }
 
 pub(super) enum State {
@@ -78,6 +81,7 @@ impl Replica {
             status: Arc::default(),
             dirty: true,
             touched: false,
+            proposed: VecDeque::new(),
         }
     }
 
@@ -180,7 +184,17 @@ impl Replica {
             Ok(first),
             "a group that placed batches in this cycle leads"
         );
+        self.proposed
+            .push_back((self.group.last_index(), Instant::now()));
         self.dirty = true;
+    }
+
+    /// How long each proposal up to this index took.
+    pub(super) fn commit_latencies(&mut self, index: u64) -> impl Iterator<Item = Duration> {
+        let committed = self.proposed.partition_point(|(last, _)| *last <= index);
+        self.proposed
+            .drain(..committed)
+            .map(|(_, proposed_at)| proposed_at.elapsed())
     }
 
     /// The state of the group for a checkpoint: exactly what the appended log says.

@@ -20,7 +20,7 @@ use super::meta::Proposals;
 use super::replica::Replica;
 use super::upkeep::Upkeep;
 use crate::broker::view::{GroupStatus, View};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Queue};
 
 /// What a shard is told once.
 #[derive(Clone, Debug)]
@@ -106,6 +106,7 @@ impl Shard {
     fn cycle(&mut self, first: Event) -> Option<oneshot::Sender<()>> {
         let begun = Instant::now();
         let mut stop = self.handle(first);
+        let mut handled = 1;
         for _ in 1..MAX_CYCLE_EVENTS {
             if stop.is_some() {
                 break;
@@ -114,8 +115,10 @@ impl Shard {
                 Ok(event) => stop = self.handle(event),
                 Err(_) => break,
             }
+            handled += 1;
         }
         self.settle();
+        self.metrics.queue.note(Queue::Shard, handled);
         let spent = begun.elapsed();
         self.metrics.shard.busy.add(spent);
         self.metrics.shard.cycle.observe(spent);
@@ -123,6 +126,7 @@ impl Shard {
     }
 
     fn handle(&mut self, event: Event) -> Option<oneshot::Sender<()>> {
+        self.metrics.shard.events.at(event.kind()).increment();
         match event {
             Event::Append(appends) => appends.into_iter().for_each(|append| self.append(append)),
             Event::Read(read) => self.read(*read),

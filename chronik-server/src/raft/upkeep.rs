@@ -15,7 +15,7 @@ use super::Token;
 use super::event::{GroupError, TrimError};
 use super::shard::Shard;
 use crate::clock;
-use crate::metrics::SegmentState;
+use crate::metrics::{Queue, SegmentState};
 
 /// When things are due, and what the running checkpoint will allow.
 pub(super) struct Upkeep {
@@ -105,6 +105,7 @@ impl Shard {
         };
         replica.dirty = true;
         if let Some(records) = replica.records() {
+            self.metrics.raft.note_snapshot(state.len());
             records.kept_state = Some((offset, state));
             self.upkeep.kept_next.push((group, offset));
         }
@@ -263,6 +264,8 @@ impl Shard {
             .group
             .term_of(index)
             .expect("an applied entry that is kept has a term");
+        let snapshot_bytes = replica.encode().len();
+        self.metrics.raft.note_snapshot(snapshot_bytes);
         self.submit_trim(GroupUid::META, Trim { index, term }, 0);
     }
 
@@ -362,6 +365,7 @@ impl Shard {
         log.defragmented.follow(stats.defragmented_bytes);
         log.direct_io.set(stats.direct_io.into());
         log.disk_full.set(stats.disk_full.into());
+        metrics.queue.note(Queue::Wal, stats.queue);
         for (state, count) in [
             (SegmentState::Open, stats.segments_unsealed),
             (SegmentState::Sealed, stats.segments_sealed),

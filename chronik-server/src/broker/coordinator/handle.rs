@@ -4,12 +4,14 @@ use chronik_core::catalog::Node;
 use chronik_core::consumer_group::message::*;
 use chronik_core::consumer_group::{GroupError, Reply, Request};
 use std::sync::Arc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::partition::Ask;
 use super::placement::{self, OFFSETS_TOPIC};
 use super::task::Message;
 use crate::broker::Broker;
+use crate::metrics::Queue;
 
 /// Asks the coordinators of this node. Cheap to clone.
 #[derive(Clone)]
@@ -141,7 +143,15 @@ impl CoordinatorHandle {
         let (reply, answer) = oneshot::channel();
         self.inbox
             .try_send(message(Ask { request, reply }))
-            .map_err(|_| GroupError::CoordinatorNotAvailable)?;
+            .map_err(|error| self.refused(&error))?;
         answer.await.unwrap_or(Err(GroupError::NotCoordinator))
+    }
+
+    fn refused(&self, error: &TrySendError<Message>) -> GroupError {
+        if matches!(error, TrySendError::Full(_)) {
+            let refused = &self.broker.metrics().queue.refused;
+            refused.at(Queue::Coordinator).increment();
+        }
+        GroupError::CoordinatorNotAvailable
     }
 }

@@ -157,6 +157,10 @@ impl Serving {
         );
     }
 
+    pub(super) fn group_count(&self) -> usize {
+        self.coordinator.image().groups().count()
+    }
+
     pub(super) fn next_deadline_ms(&self) -> u64 {
         self.coordinator.next_deadline_ms()
     }

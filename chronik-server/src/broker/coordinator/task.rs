@@ -22,6 +22,7 @@ use super::partition::{Ask, OnItsWay, Partition, refusal, refuse};
 use super::placement::{self, OFFSETS_TOPIC};
 use crate::broker::{Appended, Appends, Broker};
 use crate::clock;
+use crate::metrics::Queue;
 
 /// Requests that are looked at before what they wrote is handed over.
 const BURST: usize = 256;
@@ -118,6 +119,11 @@ impl Coordinators {
     }
 
     fn take(&mut self, first: Message) {
+        let waiting = self.inbox.len() as u64 + 1;
+        self.broker
+            .metrics()
+            .queue
+            .note(Queue::Coordinator, waiting);
         self.ask(first);
         for _ in 1..BURST {
             match self.inbox.try_recv() {
@@ -170,6 +176,15 @@ impl Coordinators {
         }
         groups.into_iter().for_each(|group| self.look_at(group));
         self.forget_deleted_topics();
+        self.count_groups();
+    }
+
+    fn count_groups(&mut self) {
+        let serving = self.partitions.values_mut();
+        let serving = serving.filter_map(Partition::serving);
+        let groups = serving.map(|serving| serving.group_count()).sum();
+        let metrics = self.broker.metrics();
+        metrics.catalog.consumer_groups.set_len(groups);
     }
 
     fn look_at(&mut self, group: GroupUid) {
@@ -222,7 +237,7 @@ impl Coordinators {
             (Ok(_), None) => self.end(load.group),
             (Err(error), _) => {
                 // The next look tries again; until then clients are told that we are not ready.
-                tracing::warn!(group = %load.group, error = &error as &dyn std::error::Error, "groups could not be loaded");
+                tracing::warn!(group = %load.group, %error, "groups could not be loaded");
                 if let Some(partition) = self.partitions.remove(&load.group) {
                     partition.end(GroupError::CoordinatorLoadInProgress);
                 }
