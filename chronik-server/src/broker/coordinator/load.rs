@@ -10,6 +10,8 @@ use super::batch;
 use crate::broker::{Broker, FetchLimits, Fetched, GroupError, ReadError, ReadPartition};
 
 const READ_BYTES: usize = 4 << 20;
+/// Between two attempts on a partition whose leader is not ready. Nobody tells when it is.
+const EARLY_PAUSE: Duration = Duration::from_millis(10);
 
 /// A partition's groups as the log tells them, up to `next_offset`.
 pub(super) struct Loaded {
@@ -20,11 +22,11 @@ pub(super) struct Loaded {
 /// Why a partition cannot serve yet.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LoadError {
-    #[error("the kept state cannot be asked for")]
-    Group(#[source] GroupError),
-    #[error("the kept state is damaged")]
+    #[error(transparent)]
+    Group(#[from] GroupError),
+    #[error("the kept state cannot be used: {0}")]
     State(#[from] RestoreError),
-    #[error("the log cannot be read")]
+    #[error(transparent)]
     Read(#[from] ReadError),
     #[error("nothing was read at offset {0} although records follow")]
     Stuck(i64),
@@ -39,14 +41,28 @@ pub(super) async fn load(
     epoch: i32,
     timeout: Duration,
 ) -> Result<Loaded, LoadError> {
-    match tokio::time::timeout(timeout, read_all(&broker, group, epoch)).await {
+    match tokio::time::timeout(timeout, read_when_ready(&broker, group, epoch)).await {
         Ok(loaded) => loaded,
         Err(_) => Err(LoadError::TimedOut(timeout)),
     }
 }
 
+/// A new leader shows itself before its term is committed, and only then may its log be read.
+async fn read_when_ready(
+    broker: &Broker,
+    group: GroupUid,
+    epoch: i32,
+) -> Result<Loaded, LoadError> {
+    loop {
+        match read_all(broker, group, epoch).await {
+            Err(error) if error.is_early() => tokio::time::sleep(EARLY_PAUSE).await,
+            result => return result,
+        }
+    }
+}
+
 async fn read_all(broker: &Broker, group: GroupUid, epoch: i32) -> Result<Loaded, LoadError> {
-    let kept = broker.kept_state(group).await.map_err(LoadError::Group)?;
+    let kept = broker.kept_state(group).await?;
     let image = kept
         .state
         .as_deref()
@@ -92,6 +108,19 @@ async fn read(
         .await
         .pop()
         .expect("one answer for one partition")
+}
+
+impl LoadError {
+    fn is_early(&self) -> bool {
+        match self {
+            LoadError::Group(GroupError::NotLeader(_) | GroupError::Unknown) => true,
+            LoadError::Read(
+                ReadError::NotLeader(_) | ReadError::NotReady | ReadError::UnknownGroup,
+            ) => true,
+            LoadError::Read(ReadError::UnknownEpoch(_)) => true,
+            _ => false,
+        }
+    }
 }
 
 impl Loaded {
