@@ -22,6 +22,10 @@ use crate::stats::Counters;
 /// How long a full disk is left alone.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// Every roll leads to a checkpoint, and a checkpoint often lets a segment go: that one is
+/// worth waiting for before another is pre-written.
+const RECYCLING_GRACE: Duration = Duration::from_secs(2);
+
 /// What the helper is asked to do.
 #[derive(Debug)]
 pub(crate) enum Job {
@@ -160,7 +164,12 @@ impl<W: Fn()> Helper<W> {
             }
             Job::Checkpoint { checkpoint, dead } => self.checkpoint(&checkpoint, dead)?,
             Job::Recycle { path } => self.recycle(&path)?,
-            Job::SpareTaken => self.pool.taken(),
+            Job::SpareTaken => {
+                self.pool.taken();
+                if self.prewriting.is_none() && self.due.is_none() {
+                    self.due = Some(Instant::now() + RECYCLING_GRACE);
+                }
+            }
             Job::Defrag(order) => self.start_defrag(order)?,
             Job::Stop => {}
         }

@@ -1,4 +1,7 @@
 //! The log as its owner uses it: through the public interface, on real files.
 
 mod basics;
+mod damage;
+mod kill;
+mod model;
 mod support;
