@@ -8,9 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, BytesMut};
+use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+
+use super::dispatch;
 
 /// What the length prefix counts at least: API key, version and correlation id.
 const SMALLEST_FRAME_BYTES: usize = 8;
@@ -209,6 +212,23 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     }
 }
 
+/// Cuts arbitrary bytes into requests and decodes them, as a fuzz target; says how many there were.
+#[doc(hidden)]
+pub fn fuzz_stream(bytes: &[u8]) -> usize {
+    let limits = FrameLimits {
+        produce_bytes: 100 << 20,
+        other_bytes: 16 << 20,
+        arrival_timeout: Duration::from_secs(30),
+        slowest_bytes_per_s: 64 << 10,
+    };
+    let mut reader = FrameReader::new(bytes, limits, RequestBudget::new(256 << 20));
+    let mut requests = 0;
+    while let Some(Ok(Some(frame))) = reader.next().now_or_never() {
+        requests += usize::from(dispatch::decode(frame.bytes).is_ok());
+    }
+    requests
+}
+
 impl Partial {
     fn is_complete(&self) -> bool {
         self.bytes.len() == self.len
@@ -352,7 +372,7 @@ mod tests {
             .unwrap();
         {
             let next = std::pin::pin!(reader.next());
-            assert!(futures_util::FutureExt::now_or_never(next).is_none());
+            assert!(next.now_or_never().is_none());
         }
         assert_eq!(
             budget.available_bytes(),

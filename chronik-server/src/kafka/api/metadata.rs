@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chronik_core::catalog::{Node, Partition, Refused, Topic, name};
-use chronik_core::ids::GroupUid;
+use chronik_core::ids::{GroupUid, TopicId};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
@@ -90,6 +90,7 @@ async fn create_missing(
         |name: &&StrBytes| view.catalog.topic(name).is_none() && name::check(name).is_ok();
     let named = asked
         .iter()
+        .filter(|topic| topic.topic_id.is_nil())
         .filter_map(|topic| topic.name.as_ref())
         .map(|name| &name.0);
     let mut missing: Vec<&StrBytes> = named
@@ -145,14 +146,11 @@ impl Answer<'_> {
         asked: &MetadataRequestTopic,
         refused: &BTreeMap<StrBytes, ErrorCode>,
     ) -> MetadataResponseTopic {
-        let Some(TopicName(name)) = &asked.name else {
-            let id = topic_id(asked.topic_id);
-            return match self.view.catalog.topic_by_id(id) {
-                Some(topic) => self.known(topic),
-                None => self
-                    .unknown(None, ErrorCode::UnknownTopicId)
-                    .with_topic_id(asked.topic_id),
-            };
+        let id = topic_id(asked.topic_id);
+        let name = match &asked.name {
+            // A client that gives an id means the id, whatever it puts into the name.
+            Some(TopicName(name)) if id == TopicId::ZERO => name,
+            _ => return self.by_id(id),
         };
         match self.view.catalog.topic(name) {
             Some(topic) => self.known(topic),
@@ -164,6 +162,15 @@ impl Answer<'_> {
                     .unwrap_or(ErrorCode::UnknownTopicOrPartition);
                 self.unknown(Some(name), error)
             }
+        }
+    }
+
+    fn by_id(&self, id: TopicId) -> MetadataResponseTopic {
+        match self.view.catalog.topic_by_id(id) {
+            Some(topic) => self.known(topic),
+            None => self
+                .unknown(None, ErrorCode::UnknownTopicId)
+                .with_topic_id(uuid(id)),
         }
     }
 
