@@ -1,1 +1,8 @@
-//! The one integration binary.
+//! The one integration binary: real processes, unmodified foreign clients, and the rules of this repository.
+
+mod support;
+
+mod clients;
+mod many_topics;
+mod produce_fetch;
+mod restart;

@@ -1,0 +1,82 @@
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.Future;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.TopicPartition;
+
+/** Many topics of one partition: {@code ManyTopics fill|verify BOOTSTRAP TOPICS}. */
+public final class ManyTopics {
+    private static final int CREATED_AT_ONCE = 1000;
+
+    private ManyTopics() {}
+
+    public static void main(String[] arguments) throws Exception {
+        String bootstrap = arguments[1];
+        int topics = Integer.parseInt(arguments[2]);
+        if (arguments[0].equals("fill")) {
+            create(bootstrap, topics);
+            produce(bootstrap, topics);
+        }
+        verify(bootstrap, topics);
+    }
+
+    private static void create(String bootstrap, int topics) throws Exception {
+        long begin = System.nanoTime();
+        try (Admin admin = Clients.admin(bootstrap)) {
+            for (int first = 0; first < topics; first += CREATED_AT_ONCE) {
+                List<NewTopic> wanted = new ArrayList<>();
+                for (int number = first; number < Math.min(first + CREATED_AT_ONCE, topics); number++) {
+                    wanted.add(new NewTopic(name(number), 1, (short) 1));
+                }
+                admin.createTopics(wanted).all().get();
+            }
+        }
+        System.out.println("created " + topics + " topics in " + (System.nanoTime() - begin) / 1_000_000 + " ms");
+    }
+
+    private static void produce(String bootstrap, int topics) throws Exception {
+        List<Future<RecordMetadata>> pending = new ArrayList<>();
+        try (KafkaProducer<String, String> producer = Clients.producer(bootstrap, Map.of())) {
+            for (int number = 0; number < topics; number++) {
+                pending.add(producer.send(new ProducerRecord<>(name(number), name(number))));
+            }
+        }
+        for (Future<RecordMetadata> future : pending) {
+            Steps.equal(0L, future.get().offset(), "the offset of a first record");
+        }
+    }
+
+    private static void verify(String bootstrap, int topics) throws Exception {
+        List<TopicPartition> partitions = new ArrayList<>();
+        for (int number = 0; number < topics; number++) {
+            partitions.add(new TopicPartition(name(number), 0));
+        }
+        try (Admin admin = Clients.admin(bootstrap)) {
+            Set<String> names = admin.listTopics().names().get();
+            partitions.forEach(partition -> Steps.holds(names.contains(partition.topic()), partition + " is listed"));
+        }
+        Set<String> values = new HashSet<>();
+        try (KafkaConsumer<String, String> consumer = Clients.consumer(bootstrap, "unused", Map.of())) {
+            consumer.assign(partitions);
+            for (ConsumerRecord<String, String> record : ProduceConsume.poll(consumer, topics)) {
+                Steps.equal(record.topic(), record.value(), "the record of a topic");
+                values.add(record.value());
+            }
+        }
+        Steps.equal(topics, values.size(), "topics with their record");
+        System.out.println("verified " + topics + " topics");
+    }
+
+    private static String name(int number) {
+        return "many-" + number;
+    }
+}
