@@ -407,6 +407,8 @@ impl<T, S: FnMut(Notice<T>)> Appender<T, S> {
         };
         if spare.is_some() {
             self.state.backlog.push_back(Job::SpareTaken);
+        } else {
+            self.counters.set_disk_full(false);
         }
         let segment = Arc::new(Segment::new(
             number,

@@ -2,10 +2,14 @@
 //! through, it must say what the model says.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
 
 use bytes::Bytes;
 use chronik_wal::{From, Kind, Options, Record, Trim};
 use proptest::prelude::*;
+use tempfile::TempDir;
 
 use crate::support::{Log, create, entry, tiny_options, trim, trim_of};
 
@@ -43,6 +47,8 @@ enum Step {
     },
     WaitForSeals,
     Reopen,
+    /// Goes on with a copy of the files, as a killed process leaves them.
+    Crash,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -60,6 +66,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => any::<bool>().prop_map(|with_states| Step::Checkpoint { with_states }),
         2 => Just(Step::WaitForSeals),
         2 => Just(Step::Reopen),
+        2 => Just(Step::Crash),
     ];
     proptest::collection::vec(step, 1..90)
 }
@@ -87,6 +94,7 @@ impl ModelGroup {
 }
 
 struct World {
+    dir: TempDir,
     options: Options,
     /// Gone only while it is opened again.
     log: Option<Log>,
@@ -96,9 +104,11 @@ struct World {
 }
 
 impl World {
-    fn new(options: Options) -> Self {
+    fn new(dir: TempDir) -> Self {
+        let options = tiny_options(dir.path());
         let log = Some(Log::open(&options).expect("an empty directory"));
         Self {
+            dir,
             options,
             log,
             groups: BTreeMap::new(),
@@ -171,11 +181,25 @@ impl World {
             Step::WaitForSeals => self
                 .log()
                 .wait(|log| log.writer.stats().segments_unsealed <= 1),
+            Step::Crash => self.crash(),
             Step::Reopen => {
                 self.compare();
                 self.reopen();
             }
         }
+    }
+
+    /// The helper may be busy with anything while the files are copied.
+    fn crash(&mut self) {
+        let copy = tempfile::tempdir().expect("a temporary directory");
+        copy_files(&self.options.dir.join("wal"), &copy.path().join("wal"));
+        self.close();
+        self.options.dir = copy.path().to_owned();
+        self.dir = copy;
+        let log = Log::open(&self.options).expect("a crash damages nothing");
+        self.log = Some(log);
+        self.compare_recovered();
+        self.compare();
     }
 
     /// The old log must be closed before its files are read again.
@@ -322,10 +346,23 @@ impl World {
     }
 }
 
+fn copy_files(source: &Path, target: &Path) {
+    fs::create_dir_all(target).expect("the target can be made");
+    for entry in fs::read_dir(source).expect("the source is there") {
+        let path = entry.expect("the source can be read").path();
+        let copy = target.join(path.file_name().expect("entries have names"));
+        if path.is_dir() {
+            copy_files(&path, &copy);
+        } else if let Err(error) = fs::copy(&path, &copy) {
+            // What goes away meanwhile was not needed any more.
+            assert_eq!(error.kind(), ErrorKind::NotFound, "{}", path.display());
+        }
+    }
+}
+
 fn play(steps: &[Step]) {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let world = World::new(tiny_options(dir.path()));
-    world.play(steps);
+    World::new(dir).play(steps);
 }
 
 proptest! {
