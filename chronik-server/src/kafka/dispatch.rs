@@ -150,6 +150,19 @@ impl Request {
     }
 }
 
+/// Every API key and version that is served, for tests that try them all.
+#[doc(hidden)]
+pub fn served() -> impl Iterator<Item = (i16, i16)> {
+    let rows = versions::ROWS.iter();
+    rows.flat_map(|row| row.served.clone().map(|version| (row.api as i16, version)))
+}
+
+/// The first version of an API whose header and fields are flexible.
+#[doc(hidden)]
+pub fn flexible_from(key: i16) -> i16 {
+    walker::schema(key).map_or(walker::NEWEST, |schema| schema.flexible_from)
+}
+
 /// The one door for bytes of the network: header, version, walk over the schema, decode.
 pub fn decode(mut frame: BytesMut) -> Result<Request, Refused> {
     let opening = Opening::read(&frame).map_err(|error| Refused::Header(error.into()))?;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -15,8 +16,12 @@ use crate::metrics::Closing;
 /// What accepting waits after an error: out of file descriptors is not cured by trying at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Files that are no client's: the log's segments, other doors.
+const OTHER_FILES: u64 = 512;
+
 /// Accepts and serves connections until `stopping` turns true and the last connection has been drained.
 pub async fn serve(listener: TcpListener, door: Arc<Door>, mut stopping: watch::Receiver<bool>) {
+    allow_files(door.limits.connections);
     let permits = Arc::new(Semaphore::new(
         door.limits.connections.min(Semaphore::MAX_PERMITS),
     ));
@@ -85,6 +90,25 @@ async fn handle(door: Arc<Door>, accepted: Accepted, stopping: watch::Receiver<b
             debug!(%peer, %reason, "connection closed");
             metrics.closed.at(reason.closing()).increment();
         }
+    }
+}
+
+/// Every connection is an open file, and the usual soft limit is a tenth of what the node is meant to bear.
+fn allow_files(connections: usize) {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        warn!(%error, "the limit of open files stays as it was");
+    }
+    let allowed = limit.maximum.unwrap_or(u64::MAX);
+    if allowed < connections as u64 + OTHER_FILES {
+        warn!(
+            allowed,
+            connections, "fewer open files are allowed than limits.connections may need"
+        );
     }
 }
 

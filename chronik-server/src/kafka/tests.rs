@@ -16,17 +16,11 @@ pub(super) fn frame(key: i16, version: i16, body: &[u8]) -> BytesMut {
     frame.put_i16(version);
     frame.put_i32(7);
     frame.put_i16(-1);
-    if walker::schema(key).is_some_and(|schema| version >= schema.flexible_from) {
+    if version >= dispatch::flexible_from(key) {
         frame.put_u8(0);
     }
     frame.put_slice(body);
     frame
-}
-
-fn served() -> impl Iterator<Item = (i16, i16)> {
-    versions::ROWS
-        .iter()
-        .flat_map(|row| row.served.clone().map(|version| (row.api as i16, version)))
 }
 
 #[test]
@@ -42,7 +36,7 @@ fn every_row_has_a_schema_a_decoder_and_its_place() {
         dispatch::GENERATED.len() + by_hand,
         "a handler without a row is never called"
     );
-    for (key, version) in served() {
+    for (key, version) in dispatch::served() {
         assert!(walker::schema(key).is_some(), "API {key}");
         let refused = dispatch::decode(frame(key, version, &[])).map(drop);
         // An empty body is legal for the few requests that have nothing to say.
@@ -55,7 +49,7 @@ fn every_row_has_a_schema_a_decoder_and_its_place() {
 
 #[test]
 fn zeros_decode_in_every_version() {
-    for (key, version) in served() {
+    for (key, version) in dispatch::served() {
         let decoded = dispatch::decode(frame(key, version, &[0; 64]));
         let may_be_null = matches!(&decoded, Err(Refused::Body { source, .. }) if source.to_string().contains("null"));
         assert!(
@@ -100,7 +94,7 @@ fn unknown_keys_and_versions_close_the_connection_but_api_versions_answers() {
 
 #[test]
 fn counts_without_bytes_are_refused_before_anything_is_reserved() {
-    for (key, version) in served() {
+    for (key, version) in dispatch::served() {
         for count in [
             &[0x7f, 0xff, 0xff, 0xff][..],
             &[0xff, 0xff, 0xff, 0xff, 0x0f],
