@@ -66,7 +66,7 @@ impl ChronikOptions {
             flag("--kafka-listen", kafka.to_string()),
             flag("--peer-listen", peer.to_string()),
             flag("--admin-listen", admin.to_string()),
-            flag("--data-dir", data_dir.display().to_string()),
+            flag("--node-data-dir", data_dir.display().to_string()),
         ];
         Ok(Launch {
             name: "chronik-server".into(),
