@@ -3,6 +3,7 @@
 mod support;
 
 mod clients;
+mod hostile;
 mod many_topics;
 mod produce_fetch;
 mod restart;
