@@ -258,3 +258,6 @@ pub(crate) fn u64_at(bytes: &[u8], position: usize) -> u64 {
             .expect("callers pass whole headers"),
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -608,3 +608,6 @@ impl GroupIndex {
 fn short(segment: u64) -> u32 {
     u32::try_from(segment).expect("segment numbers have 32 bits")
 }
+
+#[cfg(test)]
+mod tests;

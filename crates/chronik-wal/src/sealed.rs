@@ -271,3 +271,6 @@ fn decode_row(segment: u32, index: u64, bytes: &[u8]) -> Row {
         version: bytes[37],
     }
 }
+
+#[cfg(test)]
+mod tests;

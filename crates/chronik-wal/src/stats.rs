@@ -178,3 +178,6 @@ fn quantile(buckets: &[u64], percent: u64) -> u64 {
     }
     0
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,8 +48,7 @@ pub fn fuzz_segment(bytes: &[u8]) -> usize {
     };
     replay.new_segment(&found, u64::MAX, false, 0);
     let mut events = Vec::new();
-    if let Ok(end) = replay.replay_frames(&mut scan, header.number, header.first_lsn, &mut events)
-    {
+    if let Ok(end) = replay.replay_frames(&mut scan, header.number, header.first_lsn, &mut events) {
         // The result is of no interest, only that it comes.
         let _ = scan.valid_header_after(end.position, end.next_lsn);
     }

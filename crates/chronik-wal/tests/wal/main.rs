@@ -4,4 +4,5 @@ mod basics;
 mod damage;
 mod kill;
 mod model;
+mod scale;
 mod support;
