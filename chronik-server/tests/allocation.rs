@@ -155,9 +155,9 @@ fn a_liars_length() {
 fn bombs() {
     let zeros = vec![0; 64 << 20];
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gzip.write_all(&zeros).unwrap();
-    let gzip = gzip.finish().unwrap();
-    let snappy = snap::raw::Encoder::new().compress_vec(&zeros).unwrap();
+    gzip.write_all(&zeros).expect("memory takes all");
+    let gzip = gzip.finish().expect("memory takes all");
+    let snappy = snap::raw::Encoder::new().compress_vec(&zeros).expect("zeros fold");
     let zstd = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x68, 0, 0, 0, 0];
     for (codec, folded) in [(1u8, &gzip[..]), (2, &snappy), (4, &zstd)] {
         let mut batch = vec![0; 61];

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use kafka_protocol::messages::ApiKey;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::broker::Broker;
@@ -11,8 +12,8 @@ use crate::broker::coordinator::CoordinatorHandle;
 use crate::metrics::ErrorNumber;
 
 use super::Door;
+use super::budget::Share;
 use super::error_code::ErrorCode;
-use super::frame::BudgetShare;
 use super::header::Header;
 
 /// One request in service. It holds the request's share of the budget until it is answered.
@@ -22,7 +23,9 @@ pub(crate) struct Call {
     pub(crate) door: Arc<Door>,
     pub(crate) header: Header,
     pub(crate) peer: SocketAddr,
-    pub(super) _share: BudgetShare,
+    /// One answer with records at a time: held until the answer is written.
+    pub(super) records_turn: Arc<Semaphore>,
+    pub(super) _share: Share,
 }
 
 impl Call {

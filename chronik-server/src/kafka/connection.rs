@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::metrics::{Closing, Direction, Operation};
@@ -104,7 +104,7 @@ pub(super) async fn serve(
     peer: SocketAddr,
     mut stopping: watch::Receiver<bool>,
 ) -> Result<Closing, Ended> {
-    let mut reader = FrameReader::new(source, door.limits.frame.clone(), door.budget.clone());
+    let mut reader = FrameReader::new(source, door.limits.frame.clone(), door.requests.clone());
     let mut line = Line::new(door, peer);
     let mut patrol = interval(line.door.limits.patrol_interval());
     patrol.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -138,6 +138,7 @@ struct Line {
     peer: SocketAddr,
     in_flight: FuturesOrdered<Reply>,
     outbox: Outbox,
+    records_turn: Arc<Semaphore>,
     reading: bool,
     active_at: Instant,
 }
@@ -150,6 +151,7 @@ impl Line {
             peer,
             in_flight,
             outbox: Outbox::new(),
+            records_turn: Arc::new(Semaphore::new(1)),
             reading: true,
             active_at: Instant::now(),
         }
@@ -186,6 +188,7 @@ impl Line {
             door: self.door.clone(),
             header,
             peer: self.peer,
+            records_turn: self.records_turn.clone(),
             _share: frame.share,
         };
         self.in_flight.push_back(dispatch::start(call, body));

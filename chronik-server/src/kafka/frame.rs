@@ -4,15 +4,15 @@
 //! kilobyte of it is taken from a budget that all connections of the node share.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, BytesMut};
 use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::AcquireError;
 use tokio::time::Instant;
 
+use super::budget::{Budget, Share};
 use super::dispatch;
 
 /// What the length prefix counts at least: API key, version and correlation id.
@@ -23,7 +23,6 @@ const INTAKE_BYTES: usize = 4 << 10;
 const FIRST_GROWTH_BYTES: usize = 64 << 10;
 /// How much larger each further growth is.
 const GROWTH_FACTOR: usize = 4;
-const BUDGET_UNIT_BYTES: usize = 1 << 10;
 const PRODUCE_KEY: i16 = 0;
 
 /// The bounds of one connection's frames.
@@ -39,23 +38,11 @@ pub struct FrameLimits {
     pub slowest_bytes_per_s: u64,
 }
 
-/// The bytes that all requests of a node may hold together.
-#[derive(Clone, Debug)]
-pub struct RequestBudget {
-    units: Arc<Semaphore>,
-}
-
 /// One request as it arrived, without its length prefix, and its share of the budget.
 #[derive(Debug)]
 pub(super) struct Frame {
     pub(super) bytes: BytesMut,
-    pub(super) share: BudgetShare,
-}
-
-/// Given back to the budget when dropped.
-#[derive(Debug)]
-pub(super) struct BudgetShare {
-    _permit: OwnedSemaphorePermit,
+    pub(super) share: Share,
 }
 
 /// Why a connection's bytes cannot be read on.
@@ -82,7 +69,7 @@ pub(super) struct FrameReader<R> {
     partial: Option<Partial>,
     largest_frame_bytes: usize,
     limits: FrameLimits,
-    budget: RequestBudget,
+    budget: Budget,
 }
 
 /// A frame whose length is known and whose bytes are still arriving.
@@ -90,32 +77,12 @@ struct Partial {
     len: usize,
     bytes: BytesMut,
     granted_bytes: usize,
-    permit: Option<OwnedSemaphorePermit>,
+    share: Option<Share>,
     deadline: Instant,
 }
 
-impl RequestBudget {
-    pub fn new(bytes: u64) -> Self {
-        let units = (bytes as usize)
-            .div_ceil(BUDGET_UNIT_BYTES)
-            .min(Semaphore::MAX_PERMITS);
-        RequestBudget {
-            units: Arc::new(Semaphore::new(units)),
-        }
-    }
-
-    pub fn available_bytes(&self) -> u64 {
-        (self.units.available_permits() * BUDGET_UNIT_BYTES) as u64
-    }
-
-    async fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, AcquireError> {
-        let units = bytes.div_ceil(BUDGET_UNIT_BYTES) as u32;
-        self.units.clone().acquire_many_owned(units).await
-    }
-}
-
 impl<R: AsyncRead + Unpin> FrameReader<R> {
-    pub(super) fn new(source: R, limits: FrameLimits, budget: RequestBudget) -> Self {
+    pub(super) fn new(source: R, limits: FrameLimits, budget: Budget) -> Self {
         FrameReader {
             source,
             intake: BytesMut::with_capacity(INTAKE_BYTES),
@@ -195,19 +162,19 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             len,
             bytes: BytesMut::new(),
             granted_bytes: 0,
-            permit: None,
+            share: None,
             deadline,
         }))
     }
 
     fn finish(&mut self, partial: Partial) -> Frame {
         self.largest_frame_bytes = self.largest_frame_bytes.max(partial.len);
-        let permit = partial
-            .permit
+        let share = partial
+            .share
             .expect("a complete frame was granted its bytes");
         Frame {
             bytes: partial.bytes,
-            share: BudgetShare { _permit: permit },
+            share,
         }
     }
 }
@@ -221,7 +188,7 @@ pub fn fuzz_stream(bytes: &[u8]) -> usize {
         arrival_timeout: Duration::from_secs(30),
         slowest_bytes_per_s: 64 << 10,
     };
-    let mut reader = FrameReader::new(bytes, limits, RequestBudget::new(256 << 20));
+    let mut reader = FrameReader::new(bytes, limits, Budget::new(256 << 20));
     let mut requests = 0;
     while let Some(Ok(Some(frame))) = reader.next().now_or_never() {
         requests += usize::from(dispatch::decode(frame.bytes).is_ok());
@@ -235,21 +202,17 @@ impl Partial {
     }
 
     /// Makes room for more bytes: at once as much as this connection has proven to send, then step by step.
-    async fn grow(
-        &mut self,
-        budget: &RequestBudget,
-        proven_bytes: usize,
-    ) -> Result<(), FrameError> {
+    async fn grow(&mut self, budget: &Budget, proven_bytes: usize) -> Result<(), FrameError> {
         if self.bytes.len() < self.granted_bytes {
             return Ok(());
         }
         let target = self
             .len
             .min((self.granted_bytes * GROWTH_FACTOR).max(proven_bytes));
-        let permit = budget.take(target - self.granted_bytes).await?;
-        match &mut self.permit {
-            Some(held) => held.merge(permit),
-            none => *none = Some(permit),
+        let share = budget.take(target - self.granted_bytes).await?;
+        match &mut self.share {
+            Some(held) => held.join(share),
+            none => *none = Some(share),
         }
         self.bytes.reserve_exact_for(target);
         self.granted_bytes = target;
@@ -301,7 +264,7 @@ mod tests {
     }
 
     async fn read_all(bytes: &[u8]) -> Result<Vec<usize>, FrameError> {
-        let mut reader = FrameReader::new(bytes, limits(), RequestBudget::new(4 << 20));
+        let mut reader = FrameReader::new(bytes, limits(), Budget::new(4 << 20));
         let mut lengths = Vec::new();
         while let Some(frame) = reader.next().await? {
             assert!(
@@ -358,7 +321,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_budget_is_taken_as_bytes_arrive_and_given_back() {
-        let budget = RequestBudget::new(4 << 20);
+        let budget = Budget::new(4 << 20);
         let whole = framed(0, 1 << 20);
         let mut reader = FrameReader::new(&whole[..], limits(), budget.clone());
         let frame = reader.next().await.unwrap().unwrap();

@@ -4,6 +4,7 @@
 //! `api/<name>` (the decisions), `crate::broker` (the domain), and back through `error_code` and `outbox`.
 
 mod api;
+mod budget;
 mod call;
 pub mod connection;
 pub mod dispatch;
@@ -31,8 +32,9 @@ use tokio::sync::watch;
 use crate::broker::Broker;
 use crate::broker::coordinator::CoordinatorHandle;
 use crate::metrics::Metrics;
+use budget::Budget;
 use connection::ConnectionLimits;
-use frame::{FrameLimits, RequestBudget};
+use frame::FrameLimits;
 
 /// Everything that connections share.
 pub struct Door {
@@ -41,7 +43,9 @@ pub struct Door {
     /// Where the node keeps its log: clients see the name.
     log_dir: PathBuf,
     limits: Limits,
-    budget: RequestBudget,
+    requests: Budget,
+    /// Records on their way to clients that may be slow to take them.
+    answers: Budget,
     metrics: Arc<Metrics>,
 }
 
@@ -49,7 +53,7 @@ pub struct Door {
 #[derive(Clone, Debug)]
 pub struct Limits {
     pub connections: usize,
-    /// What all requests of the node may hold together.
+    /// What all requests of the node may hold together, and again their answers.
     pub request_bytes: u64,
     pub frame: FrameLimits,
     pub connection: ConnectionLimits,
@@ -63,13 +67,15 @@ impl Door {
         limits: Limits,
         metrics: Arc<Metrics>,
     ) -> Door {
-        let budget = RequestBudget::new(limits.request_bytes);
+        let requests = Budget::new(limits.request_bytes);
+        let answers = Budget::new(limits.request_bytes);
         Door {
             broker,
             coordinator,
             log_dir,
             limits,
-            budget,
+            requests,
+            answers,
             metrics,
         }
     }
@@ -91,7 +97,7 @@ impl Door {
         let held_bytes = self
             .limits
             .request_bytes
-            .saturating_sub(self.budget.available_bytes());
+            .saturating_sub(self.requests.available_bytes());
         self.metrics
             .kafka
             .request_bytes_in_flight

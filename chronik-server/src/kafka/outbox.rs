@@ -7,7 +7,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
-use super::response::Response;
+use super::response::{Hold, Response};
 
 /// Chunks that one system call takes.
 const SLICES_PER_WRITE: usize = 64;
@@ -16,6 +16,10 @@ const SLICES_PER_WRITE: usize = 64;
 #[derive(Debug)]
 pub(super) struct Outbox {
     chunks: VecDeque<Bytes>,
+    /// What the answers keep until the chunk that ends them is written.
+    holds: VecDeque<(u64, Hold)>,
+    pushed_chunks: u64,
+    written_chunks: u64,
     waiting_bytes: usize,
     progress_at: Instant,
 }
@@ -24,6 +28,9 @@ impl Outbox {
     pub(super) fn new() -> Self {
         Outbox {
             chunks: VecDeque::new(),
+            holds: VecDeque::new(),
+            pushed_chunks: 0,
+            written_chunks: 0,
             waiting_bytes: 0,
             progress_at: Instant::now(),
         }
@@ -47,12 +54,13 @@ impl Outbox {
             self.progress_at = Instant::now();
         }
         self.waiting_bytes += response.len();
-        self.chunks.extend(
-            response
-                .chunks
-                .into_iter()
-                .filter(|chunk| !chunk.is_empty()),
-        );
+        let chunks = response.chunks.into_iter();
+        for chunk in chunks.filter(|chunk| !chunk.is_empty()) {
+            self.chunks.push_back(chunk);
+            self.pushed_chunks += 1;
+        }
+        self.holds
+            .extend(response.hold.map(|hold| (self.pushed_chunks, hold)));
     }
 
     /// Writes as much as the peer takes now. Nothing is lost when the future is dropped.
@@ -79,10 +87,21 @@ impl Outbox {
         while let Some(chunk) = self.chunks.front_mut() {
             if chunk.len() > written {
                 chunk.advance(written);
-                return;
+                return self.let_go();
             }
             written -= chunk.len();
             self.chunks.pop_front();
+            self.written_chunks += 1;
         }
+        self.let_go();
+    }
+
+    fn let_go(&mut self) {
+        let written_chunks = self.written_chunks;
+        while self
+            .holds
+            .pop_front_if(|(last_chunk, _)| *last_chunk <= written_chunks)
+            .is_some()
+        {}
     }
 }

@@ -2,7 +2,9 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::protocol::{Encodable, HeaderVersion};
+use tokio::sync::OwnedSemaphorePermit;
 
+use super::budget::Share;
 use super::header::Header;
 
 /// The length prefix and the correlation id.
@@ -12,6 +14,14 @@ const PREFIX_BYTES: usize = 8;
 #[derive(Debug, Default)]
 pub(super) struct Response {
     pub(super) chunks: Vec<Bytes>,
+    pub(super) hold: Option<Hold>,
+}
+
+/// What an answer with records keeps until it is written: its connection's turn, and its part of the node's memory.
+#[derive(Debug)]
+pub(super) struct Hold {
+    pub(super) _turn: OwnedSemaphorePermit,
+    pub(super) _share: Option<Share>,
 }
 
 /// A response that the codec refused to write: a fault of this program.
@@ -55,7 +65,7 @@ impl Response {
         let mut chunks = Vec::with_capacity(1 + rest.len());
         chunks.push(first.freeze());
         chunks.extend(rest);
-        Response { chunks }
+        Response { chunks, hold: None }
     }
 
     pub(super) fn len(&self) -> usize {

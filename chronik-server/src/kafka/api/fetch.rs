@@ -11,9 +11,11 @@ use chronik_core::partition::batch::{self, Compression};
 
 use super::redirect;
 use crate::broker::{FetchLimits, Fetched, ReadError, ReadPartition, View};
+use crate::kafka::budget::Share;
 use crate::kafka::call::Call;
 use crate::kafka::dispatch::Outcome;
 use crate::kafka::error_code::ErrorCode;
+use crate::kafka::response::Hold;
 use crate::metrics::FetchPhase;
 pub(in crate::kafka) use request::FetchRequest;
 use request::{FetchPartition, FetchTopic, TopicKey};
@@ -42,19 +44,48 @@ pub(in crate::kafka) async fn handle(call: Call, request: FetchRequest) -> Outco
             &[],
         ));
     }
-    let topics = fetch(&call, request).await;
+    let turn = call.records_turn.clone().acquire_owned().await;
+    let turn = turn.expect("nobody closes a connection's turn");
+    let mut topics = fetch(&call, request).await;
+    let share = take_share(&call, &mut topics);
     note(&call, &topics);
     let hints = topics
         .iter()
         .flat_map(|topic| topic.partitions.iter().filter_map(|row| row.leader));
     let endpoints = redirect::endpoints_of(&call, hints);
-    Outcome::Respond(response::encode(
+    let mut response = response::encode(
         &call.header,
         ErrorCode::None,
         read_committed,
         topics,
         &endpoints,
-    ))
+    );
+    response.hold = Some(Hold {
+        _turn: turn,
+        _share: share,
+    });
+    Outcome::Respond(response)
+}
+
+/// Takes the records' part of what answers may hold together. If too much is waiting for slow readers already, the
+/// first records alone go out, and the client asks for the others again.
+fn take_share(call: &Call, topics: &mut [TopicAnswer]) -> Option<Share> {
+    let rows = || topics.iter().flat_map(|topic| &topic.partitions);
+    let share = call
+        .door
+        .answers
+        .try_take(rows().map(PartitionAnswer::record_bytes).sum());
+    if share.is_none() {
+        let mut records = topics
+            .iter_mut()
+            .flat_map(|topic| &mut topic.partitions)
+            .map(|row| &mut row.records);
+        if let Some(first) = records.find(|records| !records.is_empty()) {
+            first.truncate(1);
+        }
+        records.for_each(Vec::clear);
+    }
+    share
 }
 
 fn note(call: &Call, topics: &[TopicAnswer]) {
