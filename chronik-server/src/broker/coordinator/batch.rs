@@ -21,7 +21,7 @@ pub(super) enum BatchUnreadable {
 
 /// One batch of all these records, as a producer would send it.
 pub(super) fn encode(records: &[RawRecord], now_ms: i64) -> BytesMut {
-    let payload: usize = records.iter().map(|record| record_bytes_max(record)).sum();
+    let payload: usize = records.iter().map(record_bytes_max).sum();
     let mut out = BytesMut::with_capacity(HEADER_LEN + payload);
     out.put_bytes(0, HEADER_LEN);
     for (delta, record) in records.iter().enumerate() {

@@ -111,15 +111,20 @@ async fn read(
 }
 
 impl LoadError {
+    /// Whether it goes away by itself.
     fn is_early(&self) -> bool {
-        match self {
-            LoadError::Group(GroupError::NotLeader(_) | GroupError::Unknown) => true,
-            LoadError::Read(
-                ReadError::NotLeader(_) | ReadError::NotReady | ReadError::UnknownGroup,
-            ) => true,
-            LoadError::Read(ReadError::UnknownEpoch(_)) => true,
-            _ => false,
-        }
+        use GroupError as Group;
+        use ReadError as Read;
+        matches!(
+            self,
+            LoadError::Group(Group::NotLeader(_) | Group::Unknown)
+                | LoadError::Read(
+                    Read::NotLeader(_)
+                        | Read::NotReady
+                        | Read::UnknownGroup
+                        | Read::UnknownEpoch(_)
+                )
+        )
     }
 }
 

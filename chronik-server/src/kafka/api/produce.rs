@@ -95,6 +95,10 @@ fn hand_over(call: &Call, request: ProduceRequest) -> Vec<TopicProgress> {
     let progress = |TopicData { name, partitions }| {
         let topic = broker.topic(&name);
         let rows = partitions.into_iter().map(|data| match &topic {
+            Some(topic) if topic.internal => {
+                let message = "the broker alone writes to this topic".to_owned();
+                refuse(data.index, ErrorCode::InvalidTopic, Some(message))
+            }
             Some(topic) => terms.judge(topic, data, &mut appends),
             None => refuse(data.index, ErrorCode::UnknownTopicOrPartition, None),
         });

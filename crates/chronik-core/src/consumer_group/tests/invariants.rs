@@ -380,7 +380,7 @@ impl World {
                 topics: vec![("t".to_owned(), vec![0, 1])],
             }),
             Step::DeleteGroup { group } => Request::DeleteGroup { group: name(group) },
-            Step::Ask { group } if group == 0 => Request::List,
+            Step::Ask { group: 0 } => Request::List,
             Step::Ask { group } => Request::Describe { group: name(group) },
             Step::ForgetTopic | Step::Append { .. } | Step::Wait { .. } | Step::Restart => {
                 unreachable!("not a request")
