@@ -1,5 +1,6 @@
 //! Everything that can go wrong, with the file and the position where it did.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -98,11 +99,20 @@ pub enum ReadError {
 }
 
 /// Why tasks were not taken; they come back untouched.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("the log did not take the tasks: {reason}")]
-pub struct Refused<V: std::fmt::Debug> {
+pub struct Refused<V> {
     pub reason: RefusedReason,
     pub returned: V,
+}
+
+impl<V> fmt::Debug for Refused<V> {
+    /// Without what comes back: that may be megabytes of somebody's data.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Refused")
+            .field("reason", &self.reason)
+            .finish_non_exhaustive()
+    }
 }
 
 /// See [`Refused`].

@@ -92,8 +92,9 @@ pub(crate) struct Helper<W> {
     wake: W,
     prewriting: Option<Prewriting>,
     defrag: Option<Defrag>,
-    /// Seals that found the disk full.
+    /// Seals, and the newest checkpoint, that found the disk full.
     seals: VecDeque<SealOrder>,
+    checkpoint: Option<(Checkpoint, Vec<u32>)>,
     due: Option<Instant>,
 }
 
@@ -119,6 +120,7 @@ impl<W: Fn()> Helper<W> {
             prewriting: None,
             defrag: None,
             seals: VecDeque::new(),
+            checkpoint: None,
             due,
         }
     }
@@ -162,7 +164,10 @@ impl<W: Fn()> Helper<W> {
                 self.seals.push_back(order);
                 self.seal_waiting()?;
             }
-            Job::Checkpoint { checkpoint, dead } => self.checkpoint(&checkpoint, dead)?,
+            Job::Checkpoint { checkpoint, dead } => {
+                self.checkpoint = Some((checkpoint, dead));
+                self.save_checkpoint()?;
+            }
             Job::Recycle { path } => self.recycle(&path)?,
             Job::SpareTaken => {
                 self.pool.taken();
@@ -180,21 +185,31 @@ impl<W: Fn()> Helper<W> {
     }
 
     fn has_background_work(&self) -> bool {
-        self.prewriting.is_some()
+        self.has_waiting_writes()
+            || self.prewriting.is_some()
             || self.defrag.is_some()
-            || !self.seals.is_empty()
             || self.pool.wants_more()
+            || !self.pool.has_ballast()
+    }
+
+    fn has_waiting_writes(&self) -> bool {
+        !self.seals.is_empty() || self.checkpoint.is_some()
     }
 
     /// A small piece of what is not urgent, then a pause that keeps the rate.
     fn step(&mut self) -> Result<(), WalError> {
-        let pause = if !self.seals.is_empty() {
+        let pause = if self.has_waiting_writes() {
             self.seal_waiting()?;
-            if self.seals.is_empty() {
-                Duration::ZERO
-            } else {
+            self.save_checkpoint()?;
+            if self.has_waiting_writes() {
                 RETRY
+            } else {
+                Duration::ZERO
             }
+        } else if !self.pool.has_ballast() {
+            let loaded = self.pool.load_ballast().is_ok();
+            self.counters.set_disk_full(!loaded);
+            if loaded { Duration::ZERO } else { RETRY }
         } else if self.prewriting.is_some() || self.pool.wants_more() {
             self.prewrite_step()?
         } else if self.defrag.is_some() {
@@ -223,6 +238,9 @@ impl<W: Fn()> Helper<W> {
                     places: sealed.places.into(),
                 }),
                 Err(error) if is_disk_full(&error) => {
+                    if self.pool.drop_ballast() {
+                        continue;
+                    }
                     self.counters.set_disk_full(true);
                     return Ok(());
                 }
@@ -233,16 +251,23 @@ impl<W: Fn()> Helper<W> {
         Ok(())
     }
 
-    fn checkpoint(&mut self, checkpoint: &Checkpoint, dead: Vec<u32>) -> Result<(), WalError> {
+    fn save_checkpoint(&mut self) -> Result<(), WalError> {
         let path = self.layout.checkpoint();
-        match checkpoint.save(&path) {
-            Ok(()) => self.report(Report::Checkpointed {
-                lsn: checkpoint.lsn,
-                dead,
-            }),
-            // The log stays correct without it; the next one tries again.
-            Err(error) if is_disk_full(&error) => self.counters.set_disk_full(true),
-            Err(source) => return Err(failed("write", &path, source)),
+        while let Some((checkpoint, dead)) = self.checkpoint.take() {
+            match checkpoint.save(&path) {
+                Ok(()) => self.report(Report::Checkpointed {
+                    lsn: checkpoint.lsn,
+                    dead,
+                }),
+                Err(error) if is_disk_full(&error) => {
+                    self.checkpoint = Some((checkpoint, dead));
+                    if !self.pool.drop_ballast() {
+                        self.counters.set_disk_full(true);
+                        return Ok(());
+                    }
+                }
+                Err(source) => return Err(failed("write", &path, source)),
+            }
         }
         Ok(())
     }

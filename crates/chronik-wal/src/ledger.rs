@@ -239,41 +239,51 @@ impl Ledger {
         state.last_index = header.index;
         state.last_term = header.term;
         state.next_offset = header.base_offset + u64::from(header.record_count);
-        self.place(
-            header.group,
-            Span {
-                segment,
-                first_index: header.index,
-                last_index: header.index,
-                bytes: record_bytes(header.len as usize) as u64,
-            },
-        );
+        let bytes = record_bytes(header.len as usize) as u64;
+        self.place_entry(header.group, segment, header.index, bytes);
         Ok(())
     }
 
-    /// Puts live entries at the end of a group; they supersede the same indexes and all
+    /// Puts one live entry at the end of a group; it supersedes the same index and all
     /// above. Entries of unknown groups are dead already.
+    pub(crate) fn place_entry(&mut self, uid: GroupUid, segment: u32, index: u64, bytes: u64) {
+        self.kill_from(uid, index);
+        let Some(group) = self.groups.get_mut(&uid) else {
+            return;
+        };
+        match group.spans.back_mut() {
+            Some(last) if last.segment == segment && last.last_index + 1 == index => {
+                last.last_index = index;
+                last.bytes += bytes;
+                if let Some(used) = self.segments.get_mut(&segment) {
+                    used.live_bytes += bytes;
+                }
+            }
+            _ => self.place(
+                uid,
+                Span {
+                    segment,
+                    first_index: index,
+                    last_index: index,
+                    bytes,
+                },
+            ),
+        }
+    }
+
+    /// The same for entries that are next to each other in an index file. Their span stays
+    /// their own, because neighbours may come from another place of the file.
     pub(crate) fn place(&mut self, uid: GroupUid, span: Span) {
         self.kill_from(uid, span.first_index);
         let Some(group) = self.groups.get_mut(&uid) else {
             return;
         };
-        let Some(segment) = self.segments.get_mut(&span.segment) else {
+        let Some(used) = self.segments.get_mut(&span.segment) else {
             return;
         };
-        segment.live_bytes += span.bytes;
-        match group.spans.back_mut() {
-            Some(last)
-                if last.segment == span.segment && last.last_index + 1 == span.first_index =>
-            {
-                last.last_index = span.last_index;
-                last.bytes += span.bytes;
-            }
-            _ => {
-                segment.live_spans += 1;
-                group.spans.push_back(span);
-            }
-        }
+        used.live_bytes += span.bytes;
+        used.live_spans += 1;
+        group.spans.push_back(span);
     }
 
     /// All entries of `index` and above are dead.

@@ -13,6 +13,11 @@ use crate::limits::HELPER_STEP_BYTES;
 /// Recycled segments that are kept beyond the wanted number.
 const SURPLUS: usize = 2;
 
+/// Space that is given back when the disk is full, so that a checkpoint, which lets
+/// segments go, can still be written.
+const BALLAST_NAME: &str = "ballast";
+const BALLAST_BYTES_MAX: u64 = 8 << 20;
+
 /// The helper's view of the pool directory.
 #[derive(Debug)]
 pub(crate) struct Pool {
@@ -34,6 +39,9 @@ impl Pool {
         let mut next_name = 0;
         for entry in std::fs::read_dir(directory)? {
             let path = entry?.path();
+            if path.ends_with(BALLAST_NAME) {
+                continue;
+            }
             let name = path
                 .file_stem()
                 .and_then(|stem| stem.to_str())
@@ -65,6 +73,29 @@ impl Pool {
 
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.directory.join(BALLAST_NAME)
+    }
+
+    pub(crate) fn has_ballast(&self) -> bool {
+        self.ballast().exists()
+    }
+
+    /// Takes the ballast on board; nothing is lost if there is no space for it.
+    pub(crate) fn load_ballast(&self) -> io::Result<()> {
+        let bytes = BALLAST_BYTES_MAX.min(self.segment_bytes / 4);
+        let loaded = create_reserved(&self.ballast(), bytes);
+        if loaded.is_err() {
+            self.drop_ballast();
+        }
+        loaded
+    }
+
+    /// Gives the ballast's space back; `false` if it was gone already.
+    pub(crate) fn drop_ballast(&self) -> bool {
+        std::fs::remove_file(self.ballast()).is_ok()
     }
 
     pub(crate) fn wants_more(&self) -> bool {

@@ -25,30 +25,9 @@ impl<T, S: FnMut(Notice<T>)> Appender<T, S> {
     /// Makes a spare segment the active one; `false` if none can be had.
     pub(super) fn roll(&mut self) -> Result<bool, WalError> {
         let number = self.active.segment.short_number() + 1;
-        let spare = self.spares.pop_front();
-        let entered = enter_log(
-            &self.layout,
-            &self.options,
-            self.direct,
-            number,
-            self.next_lsn,
-            spare.as_deref(),
-        );
-        let (salt, file) = match entered {
-            Ok(entered) => entered,
-            Err(error) if is_disk_full(&error) => {
-                // A spare that could not be entered is still a spare.
-                self.spares.extend(spare);
-                self.counters.set_disk_full(true);
-                return Ok(false);
-            }
-            Err(source) => return Err(failed("create", &self.layout.segment(number), source)),
+        let Some((salt, file)) = self.take_segment(number)? else {
+            return Ok(false);
         };
-        if spare.is_some() {
-            self.state.backlog.push_back(Job::SpareTaken);
-        } else {
-            self.counters.set_disk_full(false);
-        }
         let segment = Arc::new(Segment::new(
             number,
             salt,
@@ -70,6 +49,47 @@ impl<T, S: FnMut(Notice<T>)> Appender<T, S> {
         self.count_segments();
         (self.sink)(Notice::Segment(SegmentChange::Opened(segment)));
         Ok(true)
+    }
+
+    /// A spare segment, or a new one. The last spare is a reserve: what it holds after the
+    /// disk is full is for trimming, so it is taken only then.
+    fn take_segment(&mut self, number: u32) -> Result<Option<(u32, File)>, WalError> {
+        let entered = if self.spares.len() > 1 {
+            self.enter_spare(number)
+        } else {
+            let fresh = self.enter(number, None);
+            match fresh {
+                Err(error) if is_disk_full(&error) => {
+                    self.counters.set_disk_full(true);
+                    self.enter_spare(number)
+                }
+                fresh => fresh,
+            }
+        };
+        match entered {
+            Ok(entered) => Ok(Some(entered)),
+            Err(error) if is_disk_full(&error) => Ok(None),
+            Err(source) => Err(failed("create", &self.layout.segment(number), source)),
+        }
+    }
+
+    fn enter_spare(&mut self, number: u32) -> io::Result<(u32, File)> {
+        let spare = self.spares.front().ok_or(io::ErrorKind::StorageFull)?;
+        let entered = self.enter(number, Some(spare))?;
+        self.spares.pop_front();
+        self.state.backlog.push_back(Job::SpareTaken);
+        Ok(entered)
+    }
+
+    fn enter(&self, number: u32, spare: Option<&Path>) -> io::Result<(u32, File)> {
+        enter_log(
+            &self.layout,
+            &self.options,
+            self.direct,
+            number,
+            self.next_lsn,
+            spare,
+        )
     }
 
     fn seal(&mut self, full: Active) {

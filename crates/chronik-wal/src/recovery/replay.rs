@@ -422,15 +422,7 @@ impl<'a> Replay<'a> {
         match view.header.kind {
             Kind::Entry => {
                 let bytes = record_bytes(row.len as usize) as u64;
-                self.ledger.place(
-                    group,
-                    Span {
-                        segment,
-                        first_index: row.index,
-                        last_index: row.index,
-                        bytes,
-                    },
-                );
+                self.ledger.place_entry(group, segment, row.index, bytes);
                 self.index.insert(group, *row);
             }
             Kind::SnapshotInstall => {

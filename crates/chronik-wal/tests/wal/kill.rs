@@ -37,6 +37,7 @@ fn child_appends_until_it_is_killed() {
             entry(group, next, 1, next - 1, body_of(group, next))
         });
         log.append(records.collect());
+        log.expect_alive();
         let next = next_index(&log.index, 1) - 1;
         writeln!(out, "durable {next}").expect("the parent listens");
         // The first group keeps little, so that segments become sparse and are moved.

@@ -166,13 +166,18 @@ impl Log {
 
     /// Handles notices until `enough` says so.
     pub(crate) fn wait(&mut self, enough: impl Fn(&Self) -> bool) {
-        while !enough(self) {
+        while !enough(self) && self.failed.is_none() {
             let notice = self
                 .notices
                 .recv_timeout(PATIENCE)
                 .expect("the log should have said something");
             self.take(notice);
         }
+    }
+
+    /// The log must not have stopped; most tests have no reason to expect it.
+    pub(crate) fn expect_alive(&self) {
+        assert_eq!(self.failed, None);
     }
 
     pub(crate) fn submit(&mut self, records: Vec<Record>) -> u64 {
