@@ -1,6 +1,5 @@
 //! Binds all listeners first, builds the rooms, and orders the shutdown.
 
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,8 +11,8 @@ use chronik_core::ids::NodeId;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
-use tracing::{info, warn};
+use tokio::task::JoinSet;
+use tracing::{debug, error, info, warn};
 
 use crate::admin::{self, Readiness};
 use crate::broker::{self, Broker, coordinator};
@@ -37,7 +36,7 @@ pub enum ServerError {
     DataDir(#[from] DataDirError),
     #[error("the node cannot start from its data")]
     Start(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("signals cannot be received")]
+    #[error("the system gives no address or no signals")]
     Signals(#[source] io::Error),
 }
 
@@ -50,50 +49,58 @@ pub async fn run(config: Config, metrics: Arc<Metrics>) -> Result<(), ServerErro
     let mut signals = Signals::new().map_err(ServerError::Signals)?;
     let (stop, stopping) = watch::channel(false);
     let (readiness, ready) = watch::channel(Readiness::starting());
-    let admin = serve_admin(doors.admin, metrics.clone(), ready, stopping.clone());
-    let peers = refuse_peers(doors.peer, stopping.clone());
+    // Operators are told until the very end that the node stops.
+    let mut side = JoinSet::new();
+    side.spawn(serve_admin(doors.admin, metrics.clone(), ready));
+    side.spawn(refuse_peers(doors.peer));
 
-    let (data_dir, identity) = DataDir::open(&config)?;
+    let (_data_dir, identity) = DataDir::open(&config)?;
     let node = this_node(&config, &identity, doors.kafka_address);
-    let started = recover(&config, &identity, node.clone(), metrics.clone()).await?;
+    let started = tokio::select! {
+        started = recover(&config, &identity, node.clone(), metrics.clone()) => started?,
+        () = signals.next() => {
+            info!("stopped while starting: nothing was served yet");
+            return Ok(());
+        }
+    };
+    let settings = broker_settings(&config, &node);
     let shard = started.shard.clone();
     let broker = Broker::new(
-        broker_settings(&config, &node),
+        settings,
         started.shard,
         started.view,
         started.reader,
         metrics.clone(),
     );
     let (groups, coordinators) = coordinator::new(broker.clone(), coordinator_options(&config));
-    let coordinating = tokio::spawn(coordinators.run(stopping.clone()));
+    let log_dir = config.node.data_dir.clone();
     let door = Arc::new(Door::new(
         broker,
         groups,
-        config.node.data_dir.clone(),
+        log_dir,
         limits::kafka(&config),
-        metrics.clone(),
+        metrics,
     ));
-    let kafka = tokio::spawn(kafka::listener::serve(doors.kafka, door, stopping.clone()));
-    let announce = tokio::spawn(announce(started.ready, readiness.clone(), node));
+    let mut rooms = JoinSet::new();
+    rooms.spawn(coordinators.run(stopping.clone()));
+    rooms.spawn(kafka::listener::serve(doors.kafka, door, stopping));
+    side.spawn(announce(started.ready, readiness.clone(), node));
 
-    signals.first().await;
-    info!("stopping: clients are answered first; a second signal stops at once");
+    tokio::select! {
+        () = signals.next() => info!("stopping: clients are answered first; a second signal stops at once"),
+        Some(ended) = rooms.join_next() => error!(?ended, "a room of the node ended by itself: the node stops"),
+    }
     readiness.send_replace(Readiness::stopping());
     stop.send_replace(true);
     let drain = async {
-        _ = tokio::time::timeout(DRAIN, kafka).await;
-        _ = tokio::time::timeout(DRAIN, coordinating).await;
+        _ = tokio::time::timeout(DRAIN, async { while rooms.join_next().await.is_some() {} }).await;
         shard.stop().await;
         _ = tokio::task::spawn_blocking(move || started.thread.join()).await;
     };
     tokio::select! {
         () = drain => info!("stopped"),
-        () = signals.second() => warn!("stopped at once: the next start replays the end of the log"),
+        () = signals.next() => warn!("stopped at once: the next start replays the end of the log"),
     }
-    announce.abort();
-    admin.abort();
-    peers.abort();
-    drop(data_dir);
     Ok(())
 }
 
@@ -147,14 +154,6 @@ impl Signals {
         })
     }
 
-    async fn first(&mut self) {
-        self.next().await;
-    }
-
-    async fn second(&mut self) {
-        self.next().await;
-    }
-
     async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
@@ -163,34 +162,30 @@ impl Signals {
     }
 }
 
-fn serve_admin(
+async fn serve_admin(
     listener: TcpListener,
     metrics: Arc<Metrics>,
     readiness: watch::Receiver<Readiness>,
-    stopping: watch::Receiver<bool>,
-) -> JoinHandle<()> {
+) {
     let state = admin::State { metrics, readiness };
-    tokio::spawn(async move {
-        if let Err(error) = admin::serve(listener, state, until(stopping)).await {
-            warn!(%error, "the admin door closed");
-        }
-    })
+    if let Err(error) = admin::serve(listener, state, std::future::pending()).await {
+        warn!(%error, "the admin door closed");
+    }
 }
 
 /// Other nodes come with the cluster: until then the door is bound, so that nobody else takes it, and says no.
-fn refuse_peers(listener: TcpListener, stopping: watch::Receiver<bool>) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        let refuse = async {
-            while let Ok((stream, peer)) = listener.accept().await {
-                drop(stream);
-                warn!(%peer, "a peer connected, but this node is a cluster of its own");
+async fn refuse_peers(listener: TcpListener) {
+    loop {
+        match listener.accept().await {
+            Ok((_, peer)) => {
+                debug!(%peer, "a peer connected, but this node is a cluster of its own")
             }
-        };
-        tokio::select! {
-            () = refuse => {}
-            () = until(stopping) => {}
+            Err(error) => {
+                debug!(%error, "cannot accept a peer");
+                tokio::time::sleep(limits::ACCEPT_PAUSE).await;
+            }
         }
-    })
+    }
 }
 
 async fn recover(
@@ -203,6 +198,7 @@ async fn recover(
         log: log_options(config, identity),
         node,
         cluster_id: identity.cluster_id.clone(),
+        tick: config.raft.tick,
         election_ticks: config.raft.election_ticks as usize,
         heartbeat_ticks: config.raft.heartbeat_ticks as usize,
         cache_bytes: config.cache.tail_bytes.bytes() as usize,
@@ -277,11 +273,5 @@ async fn announce(
     if ready.wait_for(|ready| *ready).await.is_ok() {
         readiness.send_replace(Readiness::serving());
         info!(bootstrap = %format!("{}:{}", node.kafka_host, node.kafka_port), "serving");
-    }
-}
-
-fn until(mut stopping: watch::Receiver<bool>) -> impl Future<Output = ()> {
-    async move {
-        let _ = stopping.wait_for(|stopping| *stopping).await;
     }
 }

@@ -35,6 +35,7 @@ pub(crate) struct Start {
     pub(crate) node: Node,
     /// The cluster that is born here if there is none yet.
     pub(crate) cluster_id: String,
+    pub(crate) tick: Duration,
     pub(crate) election_ticks: usize,
     pub(crate) heartbeat_ticks: usize,
     pub(crate) cache_bytes: usize,
@@ -66,8 +67,6 @@ pub(crate) enum StartError {
     },
     #[error("the shard thread cannot be started")]
     Thread(#[source] std::io::Error),
-    #[error("the data belongs to cluster {found}, not to {wanted}")]
-    OtherCluster { found: String, wanted: String },
 }
 
 /// Requests wait here for the shard; a full inbox refuses.
@@ -105,7 +104,7 @@ pub(crate) fn start(start: Start) -> Result<Started, StartError> {
     let (view, view_receiver) = watch::channel(Arc::new(View::default()));
     let (started, ready) = watch::channel(false);
     let mut shard = Shard {
-        upkeep: Upkeep::new(settings.retention_interval),
+        upkeep: Upkeep::new(start.tick, settings.retention_interval),
         settings,
         inbox,
         replicas: HashMap::new(),

@@ -20,6 +20,7 @@ use crate::metrics::{Queue, SegmentState};
 /// When things are due, and what the running checkpoint will allow.
 pub(super) struct Upkeep {
     pub(super) due: Instant,
+    tick: Duration,
     pub(super) checkpoint_soon: bool,
     checkpoint_running: bool,
     checkpoint_due: Instant,
@@ -42,14 +43,14 @@ struct TrimWaiter {
     reply: oneshot::Sender<Result<i64, TrimError>>,
 }
 
-const LOOK_AFTER_EVERY: Duration = Duration::from_millis(250);
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
 
 impl Upkeep {
-    pub(super) fn new(retention_interval: Duration) -> Upkeep {
+    pub(super) fn new(tick: Duration, retention_interval: Duration) -> Upkeep {
         let now = Instant::now();
         Upkeep {
-            due: now + LOOK_AFTER_EVERY,
+            due: now + tick,
+            tick,
             checkpoint_soon: false,
             checkpoint_running: false,
             checkpoint_due: now + CHECKPOINT_EVERY,
@@ -71,7 +72,8 @@ impl Shard {
         if now < self.upkeep.due {
             return;
         }
-        self.upkeep.due = now + LOOK_AFTER_EVERY;
+        self.upkeep.due = now + self.upkeep.tick;
+        self.tick_groups();
         self.watch_disk();
         if self.upkeep.checkpoint_soon || now >= self.upkeep.checkpoint_due {
             self.checkpoint(now);
@@ -80,6 +82,21 @@ impl Shard {
             self.upkeep.retention_due = now + self.upkeep.retention_interval;
             self.retain();
             self.settle();
+        }
+    }
+
+    /// One tick for every group that waits for somebody: a voter without peers has nobody to wait for.
+    fn tick_groups(&mut self) {
+        for replica in self
+            .replicas
+            .values_mut()
+            .filter(|replica| !replica.group.is_alone())
+        {
+            replica.group.tick();
+            if !replica.touched {
+                replica.touched = true;
+                self.touched.push(replica.uid());
+            }
         }
     }
 

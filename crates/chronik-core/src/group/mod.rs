@@ -193,8 +193,8 @@ impl Group {
 
     /// A group of one voter needs nobody's time: it leads as soon as it exists.
     pub fn is_alone(&self) -> bool {
-        let voters = self.node.raft.prs().conf().voters().clone();
-        voters.contains(self.node.raft.id) && self.node.raft.prs().iter().count() == 1
+        let members = self.node.raft.prs();
+        members.iter().count() == 1 && members.conf().voters().contains(self.node.raft.id)
     }
 
     /// Whether a proposal would be taken now.
