@@ -86,6 +86,13 @@ impl BatchHeader {
                 has: bytes.len(),
             });
         }
+        if header.last_offset_delta < 0 {
+            let (count, last_offset_delta) = (header.record_count, header.last_offset_delta);
+            return Err(BatchError::Count {
+                count,
+                last_offset_delta,
+            });
+        }
         Ok(header)
     }
 
