@@ -140,7 +140,10 @@ impl Shard {
 
     fn durable(&mut self, task: Durable<Token>) {
         for (group, row) in task.rows {
-            self.index.insert(group, row);
+            // A group may have been destroyed while its entries were on their way.
+            if self.replicas.contains_key(&GroupUid(group)) {
+                self.index.insert(group, row);
+            }
         }
         match task.token {
             Token::Ready { group, number } => {
