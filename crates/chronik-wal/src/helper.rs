@@ -274,13 +274,14 @@ impl<W: Fn()> Helper<W> {
 
     fn recycle(&mut self, path: &Path) -> Result<(), WalError> {
         let from_log = path.parent() == Some(self.layout.log.as_path());
-        // The index file goes first: a segment without one is read again, an index file
-        // without its segment would describe nothing.
-        remove_if_there(&rows_path(path)).map_err(|source| failed("remove", path, source))?;
         let spare = if from_log {
-            self.pool.take_in(path)
+            // The index file goes first: a segment without one is read again.
+            remove_if_there(&rows_path(path)).and_then(|()| self.pool.take_in(path))
         } else {
-            remove_if_there(path).map(|()| None)
+            // A sorted segment cannot be read again, so its index file outlives it.
+            remove_if_there(path)
+                .and_then(|()| remove_if_there(&rows_path(path)))
+                .map(|()| None)
         };
         let spare = spare.map_err(|source| failed("recycle", path, source))?;
         let directory = if from_log {

@@ -348,8 +348,14 @@ impl World {
 
 fn copy_files(source: &Path, target: &Path) {
     fs::create_dir_all(target).expect("the target can be made");
-    for entry in fs::read_dir(source).expect("the source is there") {
-        let path = entry.expect("the source can be read").path();
+    let entries = fs::read_dir(source).expect("the source is there");
+    let mut paths: Vec<_> = entries
+        .map(|entry| entry.expect("it can be read").path())
+        .collect();
+    // Index files before their segments: a sorted segment goes away in the other order, and
+    // no moment of the source has one without its index file.
+    paths.sort();
+    for path in paths {
         let copy = target.join(path.file_name().expect("entries have names"));
         if path.is_dir() {
             copy_files(&path, &copy);
