@@ -108,7 +108,7 @@ pub(crate) fn server() -> PathBuf {
     static SERVER: OnceLock<PathBuf> = OnceLock::new();
     SERVER
         .get_or_init(|| {
-            let mut cargo = Command::new(env!("CARGO"));
+            let mut cargo = Command::new("cargo");
             cargo
                 .current_dir(workspace_dir())
                 .args(["build", "--quiet", "-p", "chronik-server", "--target-dir"])

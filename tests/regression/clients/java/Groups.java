@@ -34,7 +34,7 @@ final class Groups {
             String name = assignor.getSimpleName();
             Map<String, Object> settings =
                     Map.of("partition.assignment.strategy", assignor.getName(), "heartbeat.interval.ms", 200);
-            steps.step("two members, " + name, () -> self.twoMembers(name + run, settings));
+            steps.step("two members by " + name, () -> self.twoMembers(name + run, settings));
         }
         steps.step("static members", () -> self.staticMember("static-" + run));
     }

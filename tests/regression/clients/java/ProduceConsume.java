@@ -35,7 +35,7 @@ final class ProduceConsume {
         ProduceConsume self = new ProduceConsume(bootstrap, records);
         for (String codec : List.of("none", "gzip", "snappy", "lz4", "zstd")) {
             String topic = "java-" + codec + "-" + run;
-            steps.step("create " + topic, () -> self.create(topic));
+            steps.step("create a topic for " + codec, () -> self.create(topic));
             steps.step("produce " + codec, () -> self.produce(topic, codec));
             steps.step("consume " + codec, () -> self.consume(topic));
         }

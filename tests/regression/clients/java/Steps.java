@@ -16,7 +16,7 @@ final class Steps {
             System.out.println("ok " + name);
         } catch (Throwable error) {
             failed++;
-            System.out.println("FAIL " + name + " " + oneLine(error));
+            System.out.println("FAIL " + name + " | " + oneLine(error));
         }
     }
 

@@ -163,7 +163,7 @@ def admin_tour(steps):
     steps.step("admin: create topic", create_topic)
     steps.step("admin: alter configs", alter_configs)
     steps.step("admin: create partitions", create_partitions)
-    steps.step("admin: list offsets, delete records", offsets)
+    steps.step("admin: list offsets and delete records", offsets)
     steps.step("admin: groups", groups)
     steps.step("admin: describe cluster", cluster)
     steps.step("admin: delete topic", delete)

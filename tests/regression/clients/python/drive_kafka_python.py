@@ -133,7 +133,7 @@ def admin_tour(steps):
     steps.step("admin: alter configs", alter_configs, False)
     steps.step("admin: alter configs incrementally", alter_configs, True)
     steps.step("admin: create partitions", create_partitions)
-    steps.step("admin: list offsets, delete records", offsets)
+    steps.step("admin: list offsets and delete records", offsets)
     steps.step("admin: groups", groups)
     steps.step("admin: describe log dirs", admin.describe_log_dirs)
     steps.step("admin: delete topic", delete)

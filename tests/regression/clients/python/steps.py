@@ -16,7 +16,7 @@ class Steps:
             check(*arguments)
         except Exception as error:  # A failing step must not hide the ones after it.
             self.failed += 1
-            print(f"FAIL {name} {error!r}".replace("\n", " "), flush=True)
+            print(f"FAIL {name} | {error!r}".replace("\n", " "), flush=True)
         else:
             self.passed += 1
             print(f"ok {name}", flush=True)
