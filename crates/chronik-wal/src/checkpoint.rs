@@ -13,7 +13,7 @@ use crate::frame::{u32_at, u64_at};
 use crate::io::replace_file;
 use crate::ledger::GroupState;
 use crate::record::{GroupUid, Trim};
-use crate::segment::FORMAT_VERSION;
+use crate::segment::{FORMAT_VERSION, LSN_MAX};
 
 const MAGIC: [u8; 8] = *b"CHRONCKP";
 const CHECKED_FROM: usize = 16;
@@ -79,7 +79,8 @@ impl Checkpoint {
                 known: FORMAT_VERSION,
             });
         }
-        if found != FORMAT_VERSION || u32_at(bytes, 12) != crc32c::crc32c(&bytes[CHECKED_FROM..]) {
+        let checksum = crc32c::crc32c(&bytes[CHECKED_FROM..]);
+        if found != FORMAT_VERSION || u32_at(bytes, 12) != checksum || u64_at(bytes, 16) > LSN_MAX {
             return Err(corrupt(8, "the checkpoint does not match its checksum"));
         }
         let mut cursor = Cursor {

@@ -138,6 +138,9 @@ pub(crate) fn rows_path(segment: &Path) -> PathBuf {
 /// The version of frames, segment headers and index files.
 pub(crate) const FORMAT_VERSION: u32 = 1;
 
+/// Far beyond any life of a node, and far from an overflow.
+pub(crate) const LSN_MAX: u64 = 1 << 62;
+
 const SEGMENT_MAGIC: [u8; 8] = *b"CHRONSEG";
 const HEADER_CHECKED_BYTES: usize = 64;
 
@@ -187,6 +190,9 @@ impl SegmentHeader {
                 found,
                 known: FORMAT_VERSION,
             });
+        }
+        if u64_at(page, 32) > LSN_MAX {
+            return Err(corrupt("the segment header has an impossible lsn"));
         }
         Ok(Self {
             number: u32_at(page, 12),

@@ -59,6 +59,8 @@ pub(crate) struct Counters {
     pub(crate) durable_lsn: AtomicU64,
     pub(crate) checkpoint_lsn: AtomicU64,
     disk_full: AtomicBool,
+    /// Set before the WAL thread is told: a full queue must not keep it from ending.
+    closing: AtomicBool,
     sync_max_us: AtomicU64,
     sync_total_us: AtomicU64,
     syncs: Box<[AtomicU64]>,
@@ -82,6 +84,7 @@ impl Default for Counters {
             durable_lsn: AtomicU64::default(),
             checkpoint_lsn: AtomicU64::default(),
             disk_full: AtomicBool::default(),
+            closing: AtomicBool::default(),
             sync_max_us: AtomicU64::default(),
             sync_total_us: AtomicU64::default(),
             syncs: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
@@ -116,6 +119,14 @@ impl Counters {
     pub(crate) fn checkpointed(&self, lsn: u64) {
         Self::add(&self.checkpoints, 1);
         Self::set(&self.checkpoint_lsn, lsn);
+    }
+
+    pub(crate) fn close(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
     }
 
     pub(crate) fn set_disk_full(&self, full: bool) {

@@ -82,17 +82,24 @@ impl<T: Send + std::fmt::Debug + 'static> Writer<T> {
     /// Writes what was submitted, and ends the threads. A checkpoint that was asked for
     /// before is on disk afterwards.
     pub fn close(mut self) {
-        // An error says that the thread has ended already.
-        let _ = self.commands.send(Command::Close);
+        self.ask_to_close();
         if let Some(Err(panic)) = self.thread.take().map(JoinHandle::join) {
             std::panic::resume_unwind(panic);
         }
     }
 }
 
+impl<T> Writer<T> {
+    fn ask_to_close(&self) {
+        self.counters.close();
+        // If the queue is full the thread is awake and looks at the counters when it is not.
+        let _ = self.commands.try_send(Command::Close);
+    }
+}
+
 impl<T> Drop for Writer<T> {
     fn drop(&mut self) {
         // Without a close nobody waits for the end, but it comes.
-        let _ = self.commands.try_send(Command::Close);
+        self.ask_to_close();
     }
 }

@@ -34,7 +34,9 @@ impl<T, S: FnMut(Notice<T>)> Appender<T, S> {
         if frame.records > 0 {
             self.write_and_sync(&frame)?;
         }
-        (self.sink)(Notice::Durable(frame.done));
+        if !frame.done.is_empty() {
+            (self.sink)(Notice::Durable(frame.done));
+        }
         Ok(true)
     }
 

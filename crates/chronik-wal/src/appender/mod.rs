@@ -154,6 +154,12 @@ impl<T, S: FnMut(Notice<T>)> Appender<T, S> {
     }
 
     fn wait_for_command(&mut self) {
+        if self.counters.is_closing() {
+            // What was submitted before is in the queue by now.
+            self.drain_commands();
+            self.state.closing = true;
+            return;
+        }
         match self.commands.recv() {
             Ok(command) => self.accept(command),
             Err(_) => self.state.closing = true,
@@ -237,12 +243,6 @@ impl<T, S: FnMut(Notice<T>)> Appender<T, S> {
         {
             Ok(report) => self.take_report(report)?,
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
-        }
-        // Only to learn that the log is being closed; everything else keeps its place.
-        if self.state.work_bytes < PENDING_BYTES
-            && let Ok(command) = self.commands.try_recv()
-        {
-            self.accept(command);
         }
         Ok(true)
     }
