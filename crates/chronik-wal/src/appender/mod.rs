@@ -136,8 +136,9 @@ impl<T, S: FnMut(Notice<T>)> Appender<T, S> {
 
     fn append_until_closed(&mut self) -> Result<(), WalError> {
         loop {
-            self.take_reports()?;
+            // In this order: a wake-up that is taken here announces a report that is there.
             self.drain_commands();
+            self.take_reports()?;
             self.hand_out_jobs();
             match self.state.work.front() {
                 None if self.state.closing => return Ok(()),
