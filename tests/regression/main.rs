@@ -1,5 +1,14 @@
 //! The one integration binary: real processes, unmodified foreign clients, and the rules of this repository.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "a failing test shows what its driver printed, a passing one what it measured"
+)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests outside of test functions are tests, too"
+)]
+
 mod support;
 mod wire;
 

@@ -1,0 +1,87 @@
+//! One measured combination of record size and partitions, and what is measured in it.
+
+use std::time::Duration;
+
+/// A gigabyte is 10^9 bytes of record values, for both brokers.
+const GIGABYTE: f64 = 1e9;
+
+/// A workload of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cell {
+    pub(crate) record_bytes: u64,
+    pub(crate) partitions: u32,
+}
+
+/// The result of one run of one cell on one broker.
+#[derive(Clone, Debug)]
+pub(crate) struct Measurement {
+    pub(crate) produced_records: u64,
+    pub(crate) read_back_records: u64,
+    pub(crate) produce: Phase,
+    pub(crate) consume: Phase,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+}
+
+/// One direction of traffic.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Phase {
+    pub(crate) records_per_second: f64,
+    pub(crate) bytes: u64,
+    pub(crate) broker_cpu: Duration,
+    pub(crate) client_cpu: Duration,
+    pub(crate) wall: Duration,
+}
+
+impl Cell {
+    pub(crate) fn name(self) -> String {
+        let size = match self.record_bytes {
+            1024 => "1 KiB".to_owned(),
+            bytes => format!("{bytes} B"),
+        };
+        format!("{size} x {} partitions", self.partitions)
+    }
+
+    pub(crate) fn topic(self) -> String {
+        format!("bench-{}-{}", self.record_bytes, self.partitions)
+    }
+}
+
+impl Phase {
+    pub(crate) fn megabytes_per_second(&self, record_bytes: u64) -> f64 {
+        self.records_per_second * record_bytes as f64 / 1e6
+    }
+
+    /// What the broker burns for a gigabyte of values.
+    pub(crate) fn cpu_seconds_per_gigabyte(&self) -> f64 {
+        self.broker_cpu.as_secs_f64() / (self.bytes as f64 / GIGABYTE)
+    }
+
+    /// How many cores the client kept busy; a Java producer saturates at about one core plus its sender thread.
+    pub(crate) fn client_cores(&self) -> f64 {
+        self.client_cpu.as_secs_f64() / self.wall.as_secs_f64()
+    }
+}
+
+/// The middle value; of two middle ones the mean.
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => f64::NAN,
+        length if length % 2 == 0 => f64::midpoint(values[middle - 1], values[middle]),
+        _ => values[middle],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_of_odd_and_even_counts() {
+        assert_eq!(median([3.0, 1.0, 2.0].into_iter()), 2.0);
+        assert_eq!(median([4.0, 1.0, 2.0, 3.0].into_iter()), 2.5);
+    }
+}

@@ -1,0 +1,32 @@
+//! Measurements next to a peer on the same disk.
+
+mod cell;
+mod single;
+mod tools;
+mod verdict;
+mod wal;
+
+use clap::{Args, Subcommand};
+
+use crate::Outcome;
+
+#[derive(Args)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// The write-ahead log next to a plain buffered append
+    Wal(wal::Options),
+    /// One node next to one node of Apache Kafka, driven by Kafka's own tools
+    Single(single::Options),
+}
+
+pub(crate) fn run(options: &Options) -> Outcome {
+    match &options.bench {
+        Bench::Wal(options) => wal::run(options),
+        Bench::Single(options) => single::run(options),
+    }
+}
