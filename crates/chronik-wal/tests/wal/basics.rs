@@ -335,3 +335,64 @@ fn an_installed_snapshot_kills_what_was_before() {
     }
     log.close();
 }
+
+#[test]
+fn moved_rows_can_be_moved_again_after_a_restart() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let options = tiny_options(dir.path());
+    let mut log = Log::open(&options).expect("an empty directory");
+    log.append((1..=3).map(create).collect());
+    for index in 1..=40 {
+        let of = |group, body: Vec<u8>| entry(group, index, 1, index - 1, body);
+        let idle = format!("idle {index}").into_bytes();
+        log.append(vec![of(1, vec![1; 6000]), of(2, idle), of(3, vec![3; 400])]);
+    }
+    let whole = |group| {
+        trim(
+            group,
+            Trim {
+                index: 40,
+                term: 1,
+                offset: 40,
+            },
+        )
+    };
+    log.append(vec![whole(1)]);
+    log.wait(|log| log.writer.stats().segments_unsealed == 1);
+    log.checkpoint(vec![]);
+    log.wait(|log| log.moved == 1);
+    log.close();
+
+    // Now places of several sources are next to each other in one sorted segment.
+    let mut log = Log::open(&options).expect("what was written");
+    log.append(vec![whole(3)]);
+    log.checkpoint(vec![]);
+    log.wait(|log| log.moved == 1);
+    log.checkpoint(vec![]);
+    log.wait(|log| log.recycled >= 3);
+    log.expect_alive();
+    let expected: Vec<_> = (1..=40).map(|index| format!("idle {index}")).collect();
+    assert_eq!(bodies(&log.read_all(2)), expected);
+    log.close();
+    let log = Log::open(&options).expect("what was written");
+    assert_eq!(bodies(&log.read_all(2)), expected);
+    log.close();
+}
+
+#[test]
+fn many_submits_share_a_sync() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let options = tiny_options(dir.path());
+    let mut log = Log::open(&options).expect("an empty directory");
+    log.append(vec![create(1)]);
+    let tokens: Vec<_> = (1..=500)
+        .map(|index| log.submit(vec![entry(1, index, 1, index - 1, "x")]))
+        .collect();
+    let last = *tokens.last().expect("there are 500");
+    log.wait(|log| log.is_done(last));
+    let stats = log.writer.stats();
+    assert_eq!(stats.records, 501);
+    assert!(stats.frames < 501, "{} frames", stats.frames);
+    assert_eq!(log.read_all(1).len(), 500);
+    log.close();
+}

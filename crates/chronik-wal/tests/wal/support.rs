@@ -180,6 +180,10 @@ impl Log {
         assert_eq!(self.failed, None);
     }
 
+    pub(crate) fn is_done(&self, token: u64) -> bool {
+        self.done.contains(&token)
+    }
+
     pub(crate) fn submit(&mut self, records: Vec<Record>) -> u64 {
         self.next_token += 1;
         let token = self.next_token;
