@@ -26,6 +26,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// worth waiting for before another is pre-written.
 const RECYCLING_GRACE: Duration = Duration::from_secs(2);
 
+/// The growth of the log is measured over at least this long.
+const DEMAND_WINDOW: Duration = Duration::from_millis(100);
+
 /// What the helper is asked to do.
 #[derive(Debug)]
 pub(crate) enum Job {
@@ -85,6 +88,7 @@ pub(crate) struct Helper<W> {
     layout: Layout,
     direct: bool,
     pool: Pool,
+    demand: Demand,
     counters: Arc<Counters>,
     jobs: Receiver<Job>,
     reports: SyncSender<Report>,
@@ -113,6 +117,7 @@ impl<W: Fn()> Helper<W> {
             layout,
             direct,
             pool,
+            demand: Demand::new(),
             counters,
             jobs,
             reports,
@@ -171,7 +176,7 @@ impl<W: Fn()> Helper<W> {
             Job::Recycle { path } => self.recycle(&path)?,
             Job::SpareTaken => {
                 self.pool.taken();
-                if self.prewriting.is_none() && self.due.is_none() {
+                if self.pool.has_spare() && self.prewriting.is_none() && self.due.is_none() {
                     self.due = Some(Instant::now() + RECYCLING_GRACE);
                 }
             }
@@ -327,7 +332,11 @@ impl<W: Fn()> Helper<W> {
             }
             Err(source) => return Err(failed("pre-write", self.pool.directory(), source)),
         }
-        Ok(pace(HELPER_STEP_BYTES as u64, PREWRITE_BYTES_PER_S))
+        self.demand.update(&self.counters);
+        Ok(pace(
+            HELPER_STEP_BYTES as u64,
+            self.demand.prewrite_bytes_per_s(),
+        ))
     }
 
     fn start_defrag(&mut self, order: DefragOrder) -> Result<(), WalError> {
@@ -370,6 +379,40 @@ impl<W: Fn()> Helper<W> {
             }
             _ => Err(error),
         }
+    }
+}
+
+/// How fast the log grows: who pre-writes slower than that never fills the pool.
+struct Demand {
+    seen_bytes: u64,
+    seen_at: Instant,
+    bytes_per_s: u64,
+}
+
+impl Demand {
+    fn new() -> Self {
+        Self {
+            seen_bytes: 0,
+            seen_at: Instant::now(),
+            bytes_per_s: 0,
+        }
+    }
+
+    fn update(&mut self, counters: &Counters) {
+        let took = self.seen_at.elapsed();
+        if took < DEMAND_WINDOW {
+            return;
+        }
+        let written = counters.written_bytes();
+        let grown = written.saturating_sub(self.seen_bytes);
+        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        self.bytes_per_s = grown.saturating_mul(1000) / took_ms;
+        self.seen_bytes = written;
+        self.seen_at = Instant::now();
+    }
+
+    fn prewrite_bytes_per_s(&self) -> u64 {
+        PREWRITE_BYTES_PER_S.max(self.bytes_per_s.saturating_mul(5) / 4)
     }
 }
 

@@ -28,7 +28,8 @@ pub(crate) const LINGER_PAUSE_FRAMES: u32 = 15;
 /// How long a full disk is left alone before the next attempt.
 pub(crate) const DISK_FULL_RETRY_MS: u64 = 200;
 
-/// Bytes the helper writes at once, and how many per second it may.
+/// Bytes the helper writes at once, and how many per second it may. Pre-writing is faster
+/// while the log itself grows faster.
 pub(crate) const HELPER_STEP_BYTES: usize = 1 << 20;
 pub(crate) const PREWRITE_BYTES_PER_S: u64 = 64 << 20;
 pub(crate) const DEFRAG_BYTES_PER_S: u64 = 20 << 20;

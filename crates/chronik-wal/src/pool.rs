@@ -102,6 +102,11 @@ impl Pool {
         self.ready < self.wanted
     }
 
+    /// Whether there is one besides the reserve.
+    pub(crate) fn has_spare(&self) -> bool {
+        self.ready > 1
+    }
+
     pub(crate) fn taken(&mut self) {
         self.ready = self.ready.saturating_sub(1);
     }

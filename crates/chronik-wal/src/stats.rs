@@ -112,6 +112,10 @@ impl Counters {
         Self::set(&self.durable_lsn, lsn);
     }
 
+    pub(crate) fn written_bytes(&self) -> u64 {
+        self.frame_bytes.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn rolled(&self) {
         Self::add(&self.rolls, 1);
     }
