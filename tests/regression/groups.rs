@@ -21,7 +21,7 @@ const TOPIC: &str = "work";
 const GROUP: &str = "workers";
 const PARTITIONS: i32 = 100;
 /// Enough commits of all partitions that the coordinator keeps its state instead of their records.
-const COMMITS: i64 = 1_500;
+const COMMITS: i64 = 800;
 /// Committed records are let go after the next checkpoint, which comes every few seconds.
 const TRIM_BOUND: Duration = Duration::from_secs(60);
 const NO_ERROR: i16 = 0;
