@@ -2,6 +2,8 @@
 
 mod request;
 mod response;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
