@@ -13,6 +13,8 @@ mod reads;
 mod recovery;
 mod replica;
 mod shard;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 
 use chronik_core::group::Trim;

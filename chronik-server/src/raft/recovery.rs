@@ -241,7 +241,7 @@ struct Replay {
 }
 
 /// One group's state as of the last entry shown.
-struct Replayed {
+pub(super) struct Replayed {
     kind: ReplayedKind,
     terms: Vec<TermStart>,
     last_index: u64,
@@ -317,7 +317,7 @@ impl Replayed {
     }
 
     /// Reads what `Replica::encode` wrote.
-    fn decode(state: &[u8], group: &RecoveredGroup) -> Result<Replayed, WireError> {
+    pub(super) fn decode(state: &[u8], group: &RecoveredGroup) -> Result<Replayed, WireError> {
         let mut input = Reader::new(state);
         match input.u8()? {
             STATE_VERSION => {}
@@ -415,7 +415,7 @@ fn replay_batches(log: &mut Log, row: &Row, stored: &[u8]) -> Result<(), String>
     Ok(())
 }
 
-fn rebuild(
+pub(super) fn rebuild(
     recovered: &RecoveredGroup,
     replayed: Option<Replayed>,
     settings: impl Fn(GroupUid) -> chronik_core::group::Settings,
