@@ -19,6 +19,8 @@ pub struct Config {
     pub new_member_patience_ms: u64,
     /// Members of one group, those included that were only given an id.
     pub group_size_max: usize,
+    /// What all members together may make the coordinator remember; one more is told to come back later.
+    pub members_bytes_max: usize,
     pub offset_metadata_bytes_max: usize,
     pub offsets_retention_ms: u64,
     pub offsets_check_interval_ms: u64,
@@ -85,6 +87,7 @@ impl Default for Config {
             session_timeout_max_ms: 1_800_000,
             new_member_patience_ms: 300_000,
             group_size_max: 10_000,
+            members_bytes_max: 64 << 20,
             offset_metadata_bytes_max: 4_096,
             offsets_retention_ms: 7 * 24 * 3_600_000,
             offsets_check_interval_ms: 600_000,

@@ -33,6 +33,8 @@ pub(super) struct Group {
     pub(super) offsets_in_flight: BTreeMap<(String, i32), u32>,
     /// Appends of any kind on their way.
     pub(super) stores_in_flight: u32,
+    /// What its members weigh, as counted into the sum of all groups.
+    pub(super) counted_bytes: usize,
     /// The deadline under which the group is queued.
     pub(super) due_ms: Option<u64>,
 }
@@ -77,6 +79,7 @@ impl Group {
             sync_ends_ms: None,
             offsets_in_flight: BTreeMap::new(),
             stores_in_flight: 0,
+            counted_bytes: 0,
             due_ms: None,
         }
     }
@@ -131,6 +134,19 @@ impl Group {
 
     pub(super) fn leads(&self, member_id: &str) -> bool {
         self.leader.as_deref() == Some(member_id)
+    }
+
+    /// Roughly what it takes to remember its members.
+    pub(super) fn weight_bytes(&self) -> usize {
+        let members = self
+            .members
+            .iter()
+            .map(|(id, member)| id.len() + member.weight_bytes());
+        let named = self
+            .named
+            .keys()
+            .map(|id| id.len() + size_of::<(String, u64)>());
+        members.chain(named).sum()
     }
 
     /// Nothing in memory is worth keeping: what the log says, if anything, says it all.

@@ -13,6 +13,8 @@ pub(super) struct Groups {
     by_id: BTreeMap<String, Group>,
     /// Each group's next deadline, soonest first.
     due: BTreeSet<(u64, String)>,
+    /// The sum of what all members weigh.
+    members_bytes: usize,
 }
 
 impl Groups {
@@ -23,6 +25,7 @@ impl Groups {
                 id.to_owned(),
                 Group::from_log(id.to_owned(), logged, now_ms),
             );
+            groups.weigh(id);
             groups.schedule(id);
         }
         groups
@@ -50,6 +53,10 @@ impl Groups {
         self.by_id.values_mut()
     }
 
+    pub(super) fn members_bytes(&self) -> usize {
+        self.members_bytes
+    }
+
     pub(super) fn next_deadline_ms(&self) -> Option<u64> {
         self.due.first().map(|(due_ms, _)| *due_ms)
     }
@@ -69,6 +76,10 @@ impl Groups {
             return;
         };
         group.settle(turn);
+        self.weigh(id);
+        let Some(group) = self.by_id.get(id) else {
+            return;
+        };
         if group.is_blank() && turn.image.group(id).is_none() {
             if let Some(due_ms) = group.due_ms {
                 self.due.remove(&(due_ms, id.to_owned()));
@@ -98,6 +109,14 @@ impl Groups {
                     .chain(sync)
                     .map(|(ticket, reply)| Action::Reply { ticket, reply }),
             );
+        }
+    }
+
+    fn weigh(&mut self, id: &str) {
+        if let Some(group) = self.by_id.get_mut(id) {
+            let bytes = group.weight_bytes();
+            self.members_bytes = self.members_bytes - group.counted_bytes + bytes;
+            group.counted_bytes = bytes;
         }
     }
 

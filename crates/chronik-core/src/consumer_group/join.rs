@@ -33,6 +33,10 @@ fn check(groups: &Groups, turn: &Turn<'_>, request: &JoinRequest) -> Result<(), 
     if !sessions_ms.contains(&request.session_timeout_ms) {
         return Err(GroupError::InvalidSessionTimeout);
     }
+    let added_bytes = added_bytes(groups, request);
+    if added_bytes > 0 && groups.members_bytes() + added_bytes > turn.config.members_bytes_max {
+        return Err(GroupError::CoordinatorNotAvailable);
+    }
     if groups.get(&request.group).is_none() && !request.member_id.is_empty() {
         return Err(GroupError::UnknownMemberId);
     }
@@ -53,6 +57,16 @@ fn texts_fit(request: &JoinRequest) -> bool {
         .chain(&request.instance_id)
         .chain(protocols.iter().map(|protocol| &protocol.name));
     texts.all(|text| text.len() + ID_SUFFIX_BYTES <= TEXT_BYTES_MAX)
+}
+
+/// How much more than now the coordinator will have to remember of this member.
+fn added_bytes(groups: &Groups, request: &JoinRequest) -> usize {
+    let known = groups
+        .get(&request.group)
+        .and_then(|group| group.members.get(&request.member_id));
+    Member::from_join(request, 0)
+        .weight_bytes()
+        .saturating_sub(known.map_or(0, Member::weight_bytes))
 }
 
 fn refuse(turn: &mut Turn<'_>, ticket: Ticket, request: &JoinRequest, error: GroupError) {

@@ -83,6 +83,18 @@ impl Member {
         (self.is_new || !waits).then_some(self.session_ends_ms)
     }
 
+    /// Roughly what it takes to remember this member.
+    pub(super) fn weight_bytes(&self) -> usize {
+        let protocols = self
+            .protocols
+            .iter()
+            .map(|protocol| protocol.name.len() + protocol.metadata.len());
+        let texts = self.client_id.len()
+            + self.client_host.len()
+            + self.instance_id.as_ref().map_or(0, String::len);
+        size_of::<Member>() + texts + protocols.sum::<usize>() + self.assignment.len()
+    }
+
     pub(super) fn supports(&self, protocol_name: &str) -> bool {
         self.protocols
             .iter()

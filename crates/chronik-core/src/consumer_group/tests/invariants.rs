@@ -285,6 +285,13 @@ impl World {
             );
             *seen = group.generation;
         }
+        let weight: usize = self
+            .coordinator
+            .groups
+            .iter()
+            .map(Group::weight_bytes)
+            .sum();
+        assert_eq!(weight, self.coordinator.groups.members_bytes());
         let groups = &self.coordinator.groups;
         self.generations.retain(|id, _| groups.get(id).is_some());
     }

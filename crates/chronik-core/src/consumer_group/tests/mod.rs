@@ -32,5 +32,6 @@ stories![
     offsets_grow_old,
     a_restart_keeps_the_generation,
     a_group_is_bounded,
+    all_members_together_are_bounded,
     stopping_answers_everyone,
 ];

@@ -106,6 +106,7 @@ impl Player {
     fn configure(&mut self, command: &Command<'_>) {
         self.config.initial_rebalance_delay_ms = command.number("delay", 0);
         self.config.group_size_max = command.number("size", 100);
+        self.config.members_bytes_max = command.number("bytes", 1 << 20);
         self.coordinator = Coordinator::load(self.config.clone(), Image::default(), self.now_ms);
     }
 
