@@ -1,0 +1,7 @@
+//! What lets a history be checked while it grows: sets of intervals, and digests of what is no longer kept.
+
+mod block_digests;
+mod interval_set;
+
+pub(crate) use block_digests::{BlockDigests, BlockReader};
+pub use interval_set::IntervalSet;
