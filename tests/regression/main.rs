@@ -12,7 +12,10 @@
 mod support;
 mod wire;
 
+mod tidy;
+
 mod clients;
+mod docs_fresh;
 mod groups;
 mod hostile;
 mod many_topics;

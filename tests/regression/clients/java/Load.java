@@ -90,7 +90,8 @@ public final class Load {
     /** Where each record is; a gap in the offsets or a record that occurs twice ends the program. */
     private static Map<Integer, String> readAll(String bootstrap, String topic) {
         Map<Integer, String> places = new HashMap<>();
-        try (KafkaConsumer<String, String> consumer = Clients.consumer(bootstrap, "unused", Map.of())) {
+        Map<String, Object> settings = Map.of("enable.auto.commit", false);
+        try (KafkaConsumer<String, String> consumer = Clients.consumer(bootstrap, "unused", settings)) {
             List<TopicPartition> partitions = new ArrayList<>();
             for (PartitionInfo info : consumer.partitionsFor(topic)) {
                 partitions.add(new TopicPartition(topic, info.partition()));

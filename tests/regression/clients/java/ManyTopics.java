@@ -16,6 +16,7 @@ import org.apache.kafka.common.TopicPartition;
 /** Many topics of one partition: {@code ManyTopics fill|verify BOOTSTRAP TOPICS}. */
 public final class ManyTopics {
     private static final int CREATED_AT_ONCE = 1000;
+    private static final int TOPICS_OF_A_PRODUCER = 250;
 
     private ManyTopics() {}
 
@@ -43,15 +44,18 @@ public final class ManyTopics {
         System.out.println("created " + topics + " topics in " + (System.nanoTime() - begin) / 1_000_000 + " ms");
     }
 
+    /** A producer's work for each new topic grows with the topics it knows, so one of them serves only a few. */
     private static void produce(String bootstrap, int topics) throws Exception {
-        List<Future<RecordMetadata>> pending = new ArrayList<>();
-        try (KafkaProducer<String, String> producer = Clients.producer(bootstrap, Map.of())) {
-            for (int number = 0; number < topics; number++) {
-                pending.add(producer.send(new ProducerRecord<>(name(number), name(number))));
+        for (int first = 0; first < topics; first += TOPICS_OF_A_PRODUCER) {
+            List<Future<RecordMetadata>> pending = new ArrayList<>();
+            try (KafkaProducer<String, String> producer = Clients.producer(bootstrap, Map.of())) {
+                for (int number = first; number < Math.min(first + TOPICS_OF_A_PRODUCER, topics); number++) {
+                    pending.add(producer.send(new ProducerRecord<>(name(number), name(number))));
+                }
             }
-        }
-        for (Future<RecordMetadata> future : pending) {
-            Steps.equal(0L, future.get().offset(), "the offset of a first record");
+            for (Future<RecordMetadata> future : pending) {
+                Steps.equal(0L, future.get().offset(), "the offset of a first record");
+            }
         }
     }
 
@@ -65,7 +69,9 @@ public final class ManyTopics {
             partitions.forEach(partition -> Steps.holds(names.contains(partition.topic()), partition + " is listed"));
         }
         Set<String> values = new HashSet<>();
-        try (KafkaConsumer<String, String> consumer = Clients.consumer(bootstrap, "unused", Map.of())) {
+        // A committed position would make a second look start behind everything.
+        Map<String, Object> settings = Map.of("enable.auto.commit", false);
+        try (KafkaConsumer<String, String> consumer = Clients.consumer(bootstrap, "unused", settings)) {
             consumer.assign(partitions);
             for (ConsumerRecord<String, String> record : ProduceConsume.poll(consumer, topics)) {
                 Steps.equal(record.topic(), record.value(), "the record of a topic");
