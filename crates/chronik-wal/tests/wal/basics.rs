@@ -396,3 +396,35 @@ fn many_submits_share_a_sync() {
     assert_eq!(log.read_all(1).len(), 500);
     log.close();
 }
+
+#[test]
+fn an_installed_snapshot_kills_sealed_entries_above_it() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let options = tiny_options(dir.path());
+    let mut log = Log::open(&options).expect("an empty directory");
+    log.append(vec![create(1), create(2)]);
+    for index in 1..=20 {
+        log.append(vec![entry(1, index, 1, index - 1, vec![1; 9000])]);
+    }
+    // A reader keeps the dead segments from going away with the checkpoint.
+    let reader = log.index.plan(1, From::Index(1), usize::MAX);
+    let install = Record {
+        index: 5,
+        term: 3,
+        base_offset: 5,
+        ..Record::new(Kind::SnapshotInstall, 1, Bytes::from("s"))
+    };
+    log.append(vec![install]);
+    for index in 1..=10 {
+        log.append(vec![entry(2, index, 1, index - 1, vec![2; 9000])]);
+    }
+    log.wait(|log| log.writer.stats().segments_unsealed == 1);
+    log.checkpoint(vec![]);
+    log.close();
+    drop(reader);
+    let log = Log::open(&options).expect("what was written");
+    assert_eq!(log.groups[&1].last_index, 5);
+    assert_eq!(bodies(&log.read_all(1)).len(), 0);
+    assert_eq!(log.read_all(2).len(), 10);
+    log.close();
+}
