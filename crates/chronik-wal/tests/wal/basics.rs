@@ -189,6 +189,7 @@ fn a_segment_stays_while_a_plan_holds_it() {
             offset: 19,
         },
     )]);
+    log.wait(|log| log.writer.stats().segments_unsealed == 1);
     log.checkpoint(vec![]);
     log.wait(|log| log.recycled >= 2);
     for index in 21..=80 {
