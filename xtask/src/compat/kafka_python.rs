@@ -123,6 +123,8 @@ impl Suite {
         let variables = [
             ("KAFKA_URI", format!("kafka://{}", node.bootstrap())),
             ("KAFKA_VERSION", BROKER_VERSION.to_owned()),
+            // Its fixtures want a folder of broker programs even when they are told not to start one.
+            ("KAFKA_ROOT", self.dir.display().to_string()),
             ("PYTHONDONTWRITEBYTECODE", "1".to_owned()),
         ];
         let begin = Instant::now();

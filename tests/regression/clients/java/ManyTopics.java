@@ -3,6 +3,8 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
@@ -17,6 +19,7 @@ import org.apache.kafka.common.TopicPartition;
 public final class ManyTopics {
     private static final int CREATED_AT_ONCE = 1000;
     private static final int TOPICS_OF_A_PRODUCER = 250;
+    private static final int PRODUCERS_AT_ONCE = 4;
 
     private ManyTopics() {}
 
@@ -46,16 +49,33 @@ public final class ManyTopics {
 
     /** A producer's work for each new topic grows with the topics it knows, so one of them serves only a few. */
     private static void produce(String bootstrap, int topics) throws Exception {
+        ExecutorService pool = Executors.newFixedThreadPool(PRODUCERS_AT_ONCE);
+        List<Future<?>> parts = new ArrayList<>();
         for (int first = 0; first < topics; first += TOPICS_OF_A_PRODUCER) {
-            List<Future<RecordMetadata>> pending = new ArrayList<>();
-            try (KafkaProducer<String, String> producer = Clients.producer(bootstrap, Map.of())) {
-                for (int number = first; number < Math.min(first + TOPICS_OF_A_PRODUCER, topics); number++) {
-                    pending.add(producer.send(new ProducerRecord<>(name(number), name(number))));
-                }
+            int begin = first;
+            int end = Math.min(first + TOPICS_OF_A_PRODUCER, topics);
+            parts.add(
+                    pool.submit(
+                            () -> {
+                                producePart(bootstrap, begin, end);
+                                return null;
+                            }));
+        }
+        pool.shutdown();
+        for (Future<?> part : parts) {
+            part.get();
+        }
+    }
+
+    private static void producePart(String bootstrap, int begin, int end) throws Exception {
+        List<Future<RecordMetadata>> pending = new ArrayList<>();
+        try (KafkaProducer<String, String> producer = Clients.producer(bootstrap, Map.of())) {
+            for (int number = begin; number < end; number++) {
+                pending.add(producer.send(new ProducerRecord<>(name(number), name(number))));
             }
-            for (Future<RecordMetadata> future : pending) {
-                Steps.equal(0L, future.get().offset(), "the offset of a first record");
-            }
+        }
+        for (Future<RecordMetadata> future : pending) {
+            Steps.equal(0L, future.get().offset(), "the offset of a first record");
         }
     }
 
