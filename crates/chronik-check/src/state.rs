@@ -23,6 +23,8 @@ pub(crate) struct Writer {
     pub(crate) acked: IntervalSet,
     /// Must never be seen.
     pub(crate) failed: IntervalSet,
+    /// Evidence for the failed ones, by first sequence: where they were sent and refused.
+    pub(crate) refusals: BTreeMap<u64, [u64; 2]>,
     /// Seen by anybody.
     pub(crate) read: IntervalSet,
     /// Seen by the final read.
@@ -219,6 +221,12 @@ impl Writer {
     pub(crate) fn send_of_mut(&mut self, seq: u64) -> Option<(u64, &mut Send)> {
         let (first, send) = self.sends.range_mut(..=seq).next_back()?;
         (seq < first + u64::from(send.count)).then_some((*first, send))
+    }
+
+    /// The lines that tell of the refusal of a sequence.
+    pub(crate) fn refusal_of(&self, seq: u64) -> [u64; 2] {
+        let refusal = self.refusals.range(..=seq).next_back();
+        refusal.map_or([0; 2], |(_, lines)| *lines)
     }
 
     pub(crate) fn value(&self, seq: u64) -> Value {

@@ -110,6 +110,13 @@ proptest! {
     }
 
     #[test]
+    fn forgetting_early_raises_no_alarm(seed: u64, window in 1u64..200) {
+        let events = World::run(seed, 4 * STEPS).finish();
+        let report = check(&events, Checker::online_with_window(Contract::Chronik, window));
+        prop_assert!(report.findings.is_empty(), "{:#?}", report.findings);
+    }
+
+    #[test]
     fn without_a_final_read_it_is_clean_too(seed: u64) {
         expect_only(&World::run(seed, STEPS).events, &[])?;
     }

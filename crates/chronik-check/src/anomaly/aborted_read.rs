@@ -17,13 +17,14 @@ pub(crate) fn judge(
     for seqs in writer.failed.within(run.seqs()) {
         let offset = run.offset + (seqs.start - run.seq);
         let value = writer.value(seqs.start);
+        let [invoke, end] = writer.refusal_of(seqs.start);
         report(
             findings,
             Some(&partition.name),
             run.writer,
             value,
             Some(offset),
-            [run.line, 0, 0],
+            [invoke, end, run.line],
         );
     }
     false

@@ -19,8 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Offsets behind the frontier that the online checker still knows record by record.
 const WINDOW_OFFSETS: u64 = 16_384;
 
-/// Settling in steps keeps its cost out of every single poll.
-const SETTLE_STEP: u64 = 1_024;
+/// Settling in steps, a part of the window each, keeps its cost out of every single poll.
+const SETTLE_STEPS_PER_WINDOW: u64 = 16;
 
 /// Sends of one writer, and acknowledged batches of one partition, that may be undecided at once, online.
 const MAX_UNDECIDED_SENDS: usize = 1 << 18;
@@ -35,6 +35,7 @@ pub struct Checker {
     contract: Contract,
     /// Online, what lies behind the frontier is settled and only digests of it are kept.
     forgets: bool,
+    window_offsets: u64,
     last_time_ns: u64,
     partition_ids: FxHashMap<Name, u32>,
     partitions: Vec<Partition>,
@@ -102,19 +103,26 @@ enum OpenOp {
 impl Checker {
     /// Keeps every record until the end: the most precise evidence, memory in proportion to the history.
     pub fn offline(contract: Contract) -> Checker {
-        Checker::new(contract, false)
+        Checker::new(contract, false, u64::MAX)
     }
 
     /// Settles what readers have passed and forgets it: memory in proportion to what is in flight.
     pub fn online(contract: Contract) -> Checker {
-        Checker::new(contract, true)
+        Checker::online_with_window(contract, WINDOW_OFFSETS)
     }
 
-    fn new(contract: Contract, forgets: bool) -> Checker {
+    /// As [`Checker::online`], with so many offsets of each partition known record by record behind the frontier.
+    /// Acknowledgements and slow readers that come later than that are compared with digests only.
+    pub fn online_with_window(contract: Contract, window_offsets: u64) -> Checker {
+        Checker::new(contract, true, window_offsets)
+    }
+
+    fn new(contract: Contract, forgets: bool, window_offsets: u64) -> Checker {
         debug_assert_eq!(NOBODY, 0);
         Checker {
             contract,
             forgets,
+            window_offsets,
             last_time_ns: 0,
             partition_ids: FxHashMap::default(),
             partitions: Vec::new(),

@@ -1,6 +1,6 @@
 //! Polls: who saw what where, compared with what others saw there.
 
-use super::{Checker, OpenOp, SETTLE_STEP, WINDOW_OFFSETS};
+use super::{Checker, OpenOp, SETTLE_STEPS_PER_WINDOW};
 use crate::anomaly::{
     aborted_read, duplicate, epoch_regress, inconsistent_offset, misrouted, nobody,
     nonmonotonic_poll, phantom, stale_tail,
@@ -326,8 +326,8 @@ impl Checker {
         let partition = &self.partitions[id as usize];
         // A reader that looked at the tail only does not move the frontier: its interval is not the first.
         let frontier = partition.covered.first().map_or(0, |first| first.end);
-        let upto = frontier.saturating_sub(WINDOW_OFFSETS);
-        if upto >= partition.settled_below + SETTLE_STEP {
+        let upto = frontier.saturating_sub(self.window_offsets);
+        if upto >= partition.settled_below + self.window_offsets / SETTLE_STEPS_PER_WINDOW {
             self.settle(id, upto);
         }
     }

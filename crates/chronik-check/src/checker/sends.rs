@@ -119,6 +119,12 @@ impl Checker {
         };
         let seqs = seq..seq + u64::from(send.count);
         writer.failed.insert(seqs.clone());
+        writer
+            .refusals
+            .insert(seq, [send.invoke_line, send.end_line]);
+        if self.forgets && writer.refusals.len() > MAX_UNANSWERED_SENDS {
+            writer.refusals.pop_first();
+        }
         if writer.read.overlaps(&seqs) {
             let place = self
                 .partitions

@@ -11,11 +11,14 @@ use crate::state::{Claim, NOBODY, Run, Settled};
 impl Checker {
     /// Judges everything below `upto`, which must never fall.
     pub(super) fn settle(&mut self, id: u32, upto: u64) {
+        // A run is forgotten as a whole, so the border moves to its end.
+        let mut settled_below = upto;
         while let Some(entry) = self.partitions[id as usize].observed.first_entry() {
             if *entry.key() >= upto {
                 break;
             }
             let run = entry.remove();
+            settled_below = settled_below.max(run.offset + run.count);
             self.settle_run(id, run);
         }
         while let Some(entry) = self.partitions[id as usize].claims.first_entry() {
@@ -29,7 +32,7 @@ impl Checker {
         ack_offset_implausible::judge_overlaps(&mut self.findings, partition, &self.writers, upto);
         poll_skip::judge_gaps(&mut self.findings, partition, self.contract, upto);
         self.groups.settle(&mut self.findings, partition, id, upto);
-        partition.settled_below = upto;
+        partition.settled_below = settled_below;
     }
 
     fn settle_run(&mut self, id: u32, run: Run) {
