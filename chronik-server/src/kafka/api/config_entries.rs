@@ -72,56 +72,54 @@ pub(super) fn of_topic(
 /// by its file, environment and flags.
 pub(super) fn of_node(broker: &Broker, detail: Detail) -> Vec<DescribeConfigsResourceResult> {
     let settings = broker.settings();
-    let defaults = |key| {
+    let of_topics = |key| {
         ROWS.iter()
             .find(|row| row.name == key)
             .map_or("", |row| row.default)
-            .to_owned()
     };
+    let number =
+        |name, number: &dyn ToString| (name, Kind::Int, Source::StaticNode, number.to_string());
+    let topics_long = |name, key| (name, Kind::Long, Source::Default, of_topics(key).to_owned());
+    let auto_create = settings.auto_create_topics.to_string();
     let entries = [
+        (
+            "advertised.listeners",
+            Kind::Text,
+            Source::Default,
+            advertised(broker),
+        ),
         (
             "auto.create.topics.enable",
             Kind::Boolean,
-            settings.auto_create_topics.to_string(),
+            Source::StaticNode,
+            auto_create,
         ),
-        ("broker.id", Kind::Int, settings.node.to_string()),
-        (
+        number("broker.id", &settings.node),
+        number(
             "default.replication.factor",
-            Kind::Int,
-            settings.default_replication_factor.to_string(),
+            &settings.default_replication_factor,
         ),
-        (
-            "log.retention.bytes",
-            Kind::Long,
-            defaults("retention.bytes"),
-        ),
-        ("log.retention.ms", Kind::Long, defaults("retention.ms")),
-        (
-            "message.max.bytes",
-            Kind::Int,
-            defaults("max.message.bytes"),
-        ),
-        (
-            MIN_INSYNC_REPLICAS,
-            Kind::Int,
-            settings.min_insync_replicas.to_string(),
-        ),
-        ("node.id", Kind::Int, settings.node.to_string()),
-        (
-            "num.partitions",
-            Kind::Int,
-            settings.default_partitions.to_string(),
-        ),
-        (
-            "offsets.topic.num.partitions",
-            Kind::Int,
-            settings.offsets_partitions.to_string(),
-        ),
+        topics_long("log.retention.bytes", "retention.bytes"),
+        topics_long("log.retention.ms", "retention.ms"),
+        topics_long("message.max.bytes", "max.message.bytes"),
+        number(MIN_INSYNC_REPLICAS, &settings.min_insync_replicas),
+        number("node.id", &settings.node),
+        number("num.partitions", &settings.default_partitions),
+        number("offsets.topic.num.partitions", &settings.offsets_partitions),
     ];
     entries
         .into_iter()
-        .map(|(name, kind, value)| node_entry(name, kind, value, detail))
+        .map(|entry| node_entry(entry, detail))
         .collect()
+}
+
+/// Where this node tells clients to find it.
+fn advertised(broker: &Broker) -> String {
+    let view = broker.view();
+    let node = view.catalog.nodes.get(&broker.settings().node);
+    node.map_or_else(String::new, |node| {
+        format!("PLAINTEXT://{}:{}", node.kafka_host, node.kafka_port)
+    })
 }
 
 fn topic_entry(
@@ -152,20 +150,18 @@ fn topic_entry(
 }
 
 fn node_entry(
-    name: &str,
-    kind: Kind,
-    value: String,
+    (name, kind, source, value): (&str, Kind, Source, String),
     detail: Detail,
 ) -> DescribeConfigsResourceResult {
     let synonyms = match detail.synonyms {
-        true => vec![synonym(name, &value, Source::StaticNode)],
+        true => vec![synonym(name, &value, source)],
         false => Vec::new(),
     };
     DescribeConfigsResourceResult::default()
         .with_name(text(name))
         .with_value(Some(text(&value)))
         .with_read_only(true)
-        .with_config_source(Source::StaticNode.number())
+        .with_config_source(source.number())
         .with_synonyms(synonyms)
         .with_config_type(type_number(kind))
         .with_documentation(
