@@ -140,10 +140,11 @@ async fn bind(key: &'static str, endpoint: &Endpoint) -> Result<TcpListener, Ser
         })
 }
 
-/// SIGTERM and SIGINT alike.
+/// SIGTERM and SIGINT alike. A file that reaches its size limit is an error of a write, and no silent death.
 struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
+    _file_size: tokio::signal::unix::Signal,
 }
 
 impl Signals {
@@ -151,6 +152,7 @@ impl Signals {
         Ok(Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            _file_size: signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
         })
     }
 

@@ -1,7 +1,10 @@
 //! No request makes the node hold more memory than its own bytes can justify, whatever they say.
 //!
 //! One test in a process of its own: the allocator counts for the whole process.
-#![expect(unsafe_code, reason = "a global allocator cannot be written without it")]
+#![expect(
+    unsafe_code,
+    reason = "a global allocator cannot be written without it"
+)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Write;
@@ -157,7 +160,9 @@ fn bombs() {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(&zeros).expect("memory takes all");
     let gzip = gzip.finish().expect("memory takes all");
-    let snappy = snap::raw::Encoder::new().compress_vec(&zeros).expect("zeros fold");
+    let snappy = snap::raw::Encoder::new()
+        .compress_vec(&zeros)
+        .expect("zeros fold");
     let zstd = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x68, 0, 0, 0, 0];
     for (codec, folded) in [(1u8, &gzip[..]), (2, &snappy), (4, &zstd)] {
         let mut batch = vec![0; 61];

@@ -22,3 +22,4 @@ mod many_topics;
 mod pipelining;
 mod produce_fetch;
 mod restart;
+mod storage;

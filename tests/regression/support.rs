@@ -38,6 +38,11 @@ impl Broker {
         Self { node, dir }
     }
 
+    /// A node that was started in another way.
+    pub(crate) fn of(node: Node, dir: TempDir) -> Self {
+        Self { node, dir }
+    }
+
     /// A folder for files of the test.
     pub(crate) fn dir(&self) -> &Path {
         self.dir.path()

@@ -17,8 +17,8 @@ use chronik_core::ids::{NodeId, TopicId};
 use tokio::sync::watch;
 
 pub use crate::raft::event::{
-    AppendError, Appended, Bounds, Description, GroupError, Hint, KeptState, ProposeError, ReadError, ReadPartition,
-    Sought, TrimError,
+    AppendError, Appended, Bounds, Description, GroupError, Hint, KeptState, ProposeError,
+    ReadError, ReadPartition, Sought, TrimError,
 };
 pub use append::{Appends, PendingAppend};
 pub use fetch::{FetchLimits, Fetched};
@@ -57,7 +57,13 @@ impl Broker {
         reader: chronik_wal::Reader,
         metrics: Arc<Metrics>,
     ) -> Broker {
-        Broker { settings: Arc::new(settings), shard, view, reader, metrics }
+        Broker {
+            settings: Arc::new(settings),
+            shard,
+            view,
+            reader,
+            metrics,
+        }
     }
 
     pub fn settings(&self) -> &Settings {

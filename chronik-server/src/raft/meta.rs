@@ -65,7 +65,12 @@ const BIRTH_VERSION: u8 = 1;
 
 impl Shard {
     pub(super) fn propose(&mut self, command: Command, proposer: Proposer) {
-        if self.disk_full {
+        // What frees space is taken as long as there is any.
+        let grows = matches!(
+            command,
+            Command::CreateTopics(_) | Command::AddPartitions { .. }
+        );
+        if self.disk_full && grows {
             proposer.answer(Err(ProposeError::DiskFull));
             return;
         }

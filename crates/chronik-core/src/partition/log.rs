@@ -137,7 +137,10 @@ impl Log {
 
     /// After a restart: the log is known to start at `offset`, and what was trimmed had been committed.
     pub fn trim_recovered(&mut self, offset: i64) {
-        assert!(offset <= self.end_offset, "a trim point lies within its log");
+        assert!(
+            offset <= self.end_offset,
+            "a trim point lies within its log"
+        );
         self.high_watermark = self.high_watermark.max(offset);
         self.trim(offset);
     }
