@@ -3,4 +3,5 @@
 mod generate;
 mod golden;
 mod hostile;
+mod online;
 mod planted;

@@ -169,13 +169,7 @@ impl Groups {
         }
     }
 
-    pub(crate) fn commit_invoke(
-        &mut self,
-        line: u64,
-        _proc: u32,
-        commit: &Commit,
-        offsets: Vec<(u32, u64)>,
-    ) {
+    pub(crate) fn commit_invoke(&mut self, line: u64, commit: &Commit, offsets: Vec<(u32, u64)>) {
         let group = self.groups.entry(commit.group.clone()).or_default();
         for (partition, offset) in &offsets {
             let state = group.partitions.entry(*partition).or_default();
@@ -196,13 +190,7 @@ impl Groups {
         self.commits.insert(commit.op, pending);
     }
 
-    pub(crate) fn commit_end(
-        &mut self,
-        findings: &mut Findings,
-        partitions: &[Partition],
-        line: u64,
-        end: &CommitEnd,
-    ) {
+    pub(crate) fn commit_end(&mut self, findings: &mut Findings, line: u64, end: &CommitEnd) {
         let Some(commit) = self.commits.remove(&end.op) else {
             return;
         };
@@ -215,7 +203,6 @@ impl Groups {
         }
         let valid = end.outcome == Outcome::Ok && zombie_commit::judge(findings, &commit, line);
         for (partition, offset) in &commit.offsets {
-            debug_assert!((*partition as usize) < partitions.len());
             let state = group.partitions.entry(*partition).or_default();
             state
                 .open

@@ -3,6 +3,7 @@
 pub(crate) mod aborted_read;
 pub(crate) mod ack_offset_implausible;
 pub(crate) mod commit_regress;
+pub(crate) mod corrupt;
 pub(crate) mod dirty_then_lost;
 pub(crate) mod double_owner;
 pub(crate) mod duplicate;
@@ -17,7 +18,7 @@ pub(crate) mod inconsistent_offset;
 pub(crate) mod invariant_log;
 pub(crate) mod lost_write;
 pub(crate) mod misrouted;
-pub(crate) mod nobody;
+
 pub(crate) mod nonmonotonic_poll;
 pub(crate) mod nonmonotonic_send;
 pub(crate) mod offset_hole;

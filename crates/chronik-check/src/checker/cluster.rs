@@ -8,19 +8,14 @@ use crate::history::{
 };
 
 impl Checker {
-    pub(super) fn commit_invoke(
-        &mut self,
-        line: u64,
-        proc: u32,
-        commit: &Commit,
-    ) -> Result<(), HistoryFault> {
+    pub(super) fn commit_invoke(&mut self, line: u64, commit: &Commit) -> Result<(), HistoryFault> {
         self.open(line, commit.op, OpenOp::Commit)?;
         let offsets = commit
             .offsets
             .iter()
             .map(|(name, offset)| (self.partition_id(name), *offset));
         let offsets: Vec<(u32, u64)> = offsets.collect();
-        self.groups.commit_invoke(line, proc, commit, offsets);
+        self.groups.commit_invoke(line, commit, offsets);
         Ok(())
     }
 
@@ -28,8 +23,7 @@ impl Checker {
         let Some(OpenOp::Commit) = self.ops.remove(&end.op) else {
             return Err(HistoryFault::UnknownOperation { line, op: end.op });
         };
-        self.groups
-            .commit_end(&mut self.findings, &self.partitions, line, end);
+        self.groups.commit_end(&mut self.findings, line, end);
         Ok(())
     }
 

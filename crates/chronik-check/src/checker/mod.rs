@@ -163,7 +163,7 @@ impl Checker {
             Action::Revoked {
                 group, partitions, ..
             } => self.revoked(proc, group, partitions),
-            Action::CommitInvoke(commit) => self.commit_invoke(line, proc, commit)?,
+            Action::CommitInvoke(commit) => self.commit_invoke(line, commit)?,
             Action::CommitEnd(end) => self.commit_end(line, end)?,
             Action::FetchCommittedInvoke { op, group } => {
                 self.fetch_committed_invoke(line, *op, group)?

@@ -2,7 +2,7 @@
 
 use super::{Checker, OpenOp, SETTLE_STEPS_PER_WINDOW};
 use crate::anomaly::{
-    aborted_read, duplicate, epoch_regress, inconsistent_offset, misrouted, nobody,
+    aborted_read, corrupt, duplicate, epoch_regress, inconsistent_offset, misrouted,
     nonmonotonic_poll, phantom, stale_tail,
 };
 use crate::history::{Content, Isolation, Name, Poll, PollMode, Positions, Record};
@@ -307,7 +307,7 @@ impl Checker {
     /// A record that is not one of ours here; it takes its offsets all the same.
     fn see_nobody(&mut self, line: u64, id: u32, record: &Record) {
         let partition = &mut self.partitions[id as usize];
-        nobody::report(&mut self.findings, partition, id, line, record);
+        corrupt::report(&mut self.findings, partition, id, line, record);
         let run = Run {
             offset: record.offset,
             count: u64::from(record.count),

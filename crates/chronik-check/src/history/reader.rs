@@ -3,6 +3,7 @@
 use super::MAX_LINE_BYTES;
 use super::event::{Event, Name};
 use super::line::{self, LineFault};
+use memchr::memchr;
 use rustc_hash::FxHashSet;
 use std::io::{self, BufRead};
 
@@ -52,47 +53,60 @@ impl<R: BufRead> Reader<R> {
         loop {
             self.line_number += 1;
             let line = self.line_number;
-            if !self.fill_line()? {
-                return Ok(None);
+            match self.parse_line()? {
+                Parsed::Event(event) => return Ok(Some((line, event))),
+                Parsed::Empty => {}
+                Parsed::End => return Ok(None),
             }
-            if self.line.is_empty() {
-                continue;
-            }
-            let names = &mut self.names;
-            let event = line::parse(&self.line, &mut |text| shared(names, text));
-            return match event {
-                Ok(event) => Ok(Some((line, event))),
-                Err(source) => Err(ReadError::Line { line, source }),
-            };
         }
     }
 
-    /// Takes one line without its newline into the buffer; false at the end of the input.
-    fn fill_line(&mut self) -> Result<bool, ReadError> {
+    /// Parses one line, in the input's own buffer where it lies there as a whole.
+    fn parse_line(&mut self) -> Result<Parsed, ReadError> {
         let line = self.line_number;
         self.line.clear();
-        let mut saw_bytes = false;
         loop {
             let available = match self.input.fill_buf() {
                 Ok(available) => available,
                 Err(source) if source.kind() == io::ErrorKind::Interrupted => continue,
                 Err(source) => return Err(ReadError::Io { line, source }),
             };
-            if available.is_empty() {
-                return Ok(saw_bytes);
-            }
-            saw_bytes = true;
-            let newline = memchr(available);
+            let newline = memchr(b'\n', available);
+            let ends = newline.is_some() || available.is_empty();
             let taken = newline.unwrap_or(available.len());
             if self.line.len() + taken > MAX_LINE_BYTES {
                 return Err(ReadError::TooLong { line });
             }
+            if ends && self.line.is_empty() && taken > 0 {
+                let parsed = parse(&available[..taken], &mut self.names, line);
+                self.input.consume(taken + 1);
+                return parsed;
+            }
             self.line.extend_from_slice(&available[..taken]);
             self.input.consume(taken + usize::from(newline.is_some()));
-            if newline.is_some() {
-                return Ok(true);
+            if ends {
+                return match (newline, self.line.is_empty()) {
+                    (None, true) => Ok(Parsed::End),
+                    (Some(_), true) => Ok(Parsed::Empty),
+                    _ => parse(&self.line, &mut self.names, line),
+                };
             }
         }
+    }
+}
+
+/// What a line turned out to be.
+enum Parsed {
+    Event(Event),
+    Empty,
+    End,
+}
+
+fn parse(bytes: &[u8], names: &mut FxHashSet<Name>, line: u64) -> Result<Parsed, ReadError> {
+    let event = line::parse(bytes, &mut |text| shared(names, text));
+    match event {
+        Ok(event) => Ok(Parsed::Event(event)),
+        Err(source) => Err(ReadError::Line { line, source }),
     }
 }
 
@@ -102,10 +116,6 @@ impl<R: BufRead> Iterator for Reader<R> {
     fn next(&mut self) -> Option<Self::Item> {
         self.next_event().transpose()
     }
-}
-
-fn memchr(bytes: &[u8]) -> Option<usize> {
-    bytes.iter().position(|byte| *byte == b'\n')
 }
 
 fn shared(names: &mut FxHashSet<Name>, text: &str) -> Name {

@@ -1,4 +1,4 @@
-//! corrupt, misrouted, phantom by payload: the header of a record says that it does not belong where it was read.
+//! corrupt: the checksum of a payload is wrong. Here too: a header that names another partition (misrouted) or run (phantom).
 
 use crate::finding::{Anomaly, Finding, Findings};
 use crate::history::{Content, Record};
