@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use crate::metrics::{Closing, Direction, Operation};
 
@@ -16,7 +16,7 @@ use super::call::Call;
 use super::dispatch::{self, CloseReason, Outcome, Refused, Reply};
 use super::frame::{Frame, FrameError, FrameReader};
 use super::outbox::Outbox;
-use super::{Door, stopped};
+use super::{Door, PATROLS_PER_TIMEOUT, stopped};
 
 /// The bounds of one connection.
 #[derive(Clone, Debug)]
@@ -106,8 +106,7 @@ pub(super) async fn serve(
 ) -> Result<Closing, Ended> {
     let mut reader = FrameReader::new(source, door.limits.frame.clone(), door.requests.clone());
     let mut line = Line::new(door, peer);
-    let mut patrol = interval(line.door.limits.patrol_interval());
-    patrol.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut patrol = patrol_every(line.door.limits.patrol_interval());
     loop {
         tokio::select! {
             biased;
@@ -117,9 +116,9 @@ pub(super) async fn serve(
             }
             frame = reader.next(), if line.may_read() => match frame? {
                 Some(frame) => line.begin(frame)?,
-                None => line.no_more_requests(),
+                None => patrol = line.no_more_requests(),
             },
-            () = stopped(&mut stopping), if line.reading => line.no_more_requests(),
+            () = stopped(&mut stopping), if line.reading => patrol = line.no_more_requests(),
             _ = patrol.tick() => line.patrol(reader.deadline())?,
         }
         if line.is_done() {
@@ -130,6 +129,12 @@ pub(super) async fn serve(
             });
         }
     }
+}
+
+fn patrol_every(period: Duration) -> Interval {
+    let mut patrol = interval(period);
+    patrol.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    patrol
 }
 
 /// The state of a connection between two events.
@@ -210,9 +215,11 @@ impl Line {
         bytes.at(Direction::Out).add(count_bytes as u64);
     }
 
-    fn no_more_requests(&mut self) {
+    /// From now on the patrol looks for requests in flight that do not end.
+    fn no_more_requests(&mut self) -> Interval {
         self.reading = false;
         self.active_at = Instant::now();
+        patrol_every(self.door.limits.connection.drain_timeout / PATROLS_PER_TIMEOUT)
     }
 
     /// Looks for everything that takes too long, a few times per timeout instead of with a timer per event.

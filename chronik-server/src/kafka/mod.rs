@@ -36,6 +36,9 @@ use budget::Budget;
 use connection::ConnectionLimits;
 use frame::FrameLimits;
 
+/// A timeout is at most this part of its length late.
+const PATROLS_PER_TIMEOUT: u32 = 4;
+
 /// Everything that connections share.
 pub struct Door {
     broker: Broker,
@@ -106,19 +109,17 @@ impl Door {
 }
 
 impl Limits {
-    /// Often enough to keep every timeout within a quarter of its length.
+    /// Often enough to keep every timeout of a connection that is read within a part of its length.
     fn patrol_interval(&self) -> Duration {
         let ConnectionLimits {
             idle_timeout,
             write_timeout,
-            drain_timeout,
             ..
         } = self.connection;
-        idle_timeout
+        let shortest = idle_timeout
             .min(write_timeout)
-            .min(drain_timeout)
-            .min(self.frame.arrival_timeout)
-            / 4
+            .min(self.frame.arrival_timeout);
+        shortest / PATROLS_PER_TIMEOUT
     }
 }
 
