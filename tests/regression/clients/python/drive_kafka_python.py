@@ -50,7 +50,8 @@ def consume(topic):
     found = []
 
     def all_are_here():
-        for records in consumer.poll(timeout_ms=200).values():
+        # A poll that runs out of time while the client reads its assignment loses it for good, so it gets enough.
+        for records in consumer.poll(timeout_ms=5000).values():
             found.extend(records)
         return len(found) >= RECORDS
 
