@@ -17,7 +17,7 @@ const CLOSE_BOUND: Duration = Duration::from_secs(30);
 /// Neither half-sent requests nor idle connections may cost more than this.
 const RESIDENT_LIMIT_BYTES: u64 = 256 << 20;
 /// Readers that do not read may besides pin what the caches and the limits of requests allow.
-const RESIDENT_LIMIT_WITH_READERS_BYTES: u64 = 768 << 20;
+const RESIDENT_LIMIT_WITH_READERS_BYTES: u64 = 512 << 20;
 const CROWD: usize = 5_000;
 
 #[test]
@@ -262,7 +262,9 @@ fn fetch_body(topic: &str) -> Vec<u8> {
 
 fn resident_peak(broker: &Broker) -> u64 {
     let sample = wait::until("a sample of the node", CLOSE_BOUND, || broker.sample().ok());
-    sample.expect("the node runs").resident_peak_bytes
+    let peak = sample.expect("the node runs").resident_peak_bytes;
+    println!("the node held at most {} MiB", peak >> 20);
+    peak
 }
 
 /// The crowd's sockets live in this process.
