@@ -26,7 +26,7 @@ config_table! {
     /// Who this node is and where it keeps its data.
     node: Node {
         /// Number of this node, unique in its cluster; a data directory that belongs to another number is refused.
-        id: u32 = "1", range "1" to "2147483647", change Birth;
+        id: u32 = "1", range "0" to "2147483647", change Birth;
         /// Rack or zone of this node, told to clients so that they can read from a near replica; empty means none.
         rack: Option<String> = "", change Restart;
         /// Directory of everything this node keeps; it is made if missing and locked while in use.

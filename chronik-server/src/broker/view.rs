@@ -17,7 +17,7 @@ pub struct View {
 /// Who leads a group, as one value: a term never goes back, and term and leader never mix.
 #[derive(Debug, Default)]
 pub struct GroupStatus {
-    /// The term in the upper half, the leader in the lower.
+    /// The term in the upper half; in the lower one more than the leader, 0 for nobody.
     packed: AtomicU64,
 }
 
@@ -46,14 +46,14 @@ impl GroupStatus {
         let packed = self.packed.load(Ordering::Acquire);
         let node = packed & u64::from(u32::MAX);
         Leader {
-            node: (node != 0).then_some(NodeId(node)),
+            node: node.checked_sub(1).map(NodeId),
             epoch: (packed >> 32) as i32,
         }
     }
 
     /// Only the owner of the group publishes.
     pub(crate) fn publish(&self, epoch: i32, node: Option<NodeId>) {
-        let node = node.map_or(0, |node| node.0);
+        let node = node.map_or(0, |node| node.0 + 1);
         let packed = (u64::from(epoch as u32) << 32)
             | u64::from(u32::try_from(node).expect("node ids fit 32 bits"));
         self.packed.store(packed, Ordering::Release);

@@ -100,12 +100,12 @@ fn dotted_keys_and_sections_are_the_same() {
 
 #[test]
 fn all_problems_are_told_at_once_in_the_order_of_the_file() {
-    let refusal = refusal("[raft]\ntick = \"250\"\n[node]\nid = 0\nname = \"a\"\n");
+    let refusal = refusal("[raft]\ntick = \"250\"\n[node]\nid = -1\nname = \"a\"\n");
     assert_eq!(
         refusal.lines().collect::<Vec<_>>(),
         [
             "chronik.toml, line 2: `raft.tick` = \"250\": a unit is missing: write 250ms",
-            "chronik.toml, line 4: `node.id` = \"0\": must lie between 1 and 2147483647",
+            "chronik.toml, line 4: `node.id` = \"-1\": expected a whole number, not negative, like 8",
             "chronik.toml, line 5: unknown key `node.name`; did you mean `node.rack`?",
         ]
     );

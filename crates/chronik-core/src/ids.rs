@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A node of the cluster, 1 or greater; unique for ever.
+/// A node of the cluster; unique for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub u64);
 

@@ -44,6 +44,8 @@ impl Nodes {
         let node = match self.target {
             Target::Chronik => ChronikOptions::new(&self.server, dir)
                 .with("topic.auto_create", auto_create)
+                // Some suites name the first broker of a cluster and expect 0, as Kafka once numbered.
+                .with("node.id", "0")
                 .with("topic.default_partitions", "4")
                 .with("group.initial_rebalance_delay", "0ms")
                 .start(),
