@@ -126,7 +126,7 @@ config_table! {
     /// Removal of old records.
     retention: Retention {
         /// Time between two looks for records that topics no longer keep.
-        check_interval: Duration = "30s", range "100ms" to "1h", change Restart;
+        check_interval: Duration = "5m", range "100ms" to "1h", change Restart;
     }
 
     /// What the server says on standard error.
