@@ -140,6 +140,7 @@ apis! {
     CreatePartitions(CreatePartitionsRequest) => create_partitions::handle,
     DeleteGroups(DeleteGroupsRequest) => delete_groups::handle,
     IncrementalAlterConfigs(IncrementalAlterConfigsRequest) => incremental_alter_configs::handle,
+    ElectLeaders(ElectLeadersRequest) => elect_leaders::handle,
     OffsetDelete(OffsetDeleteRequest) => offset_delete::handle,
     DescribeCluster(DescribeClusterRequest) => describe_cluster::handle,
 }

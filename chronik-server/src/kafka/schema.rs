@@ -609,6 +609,24 @@ static INCREMENTAL_ALTER_CONFIGS: Struct = Struct {
     ],
 };
 
+static ELECT_LEADERS_TOPIC_PARTITIONS: Struct = Struct {
+    fields: &[
+        field(between(0, NEWEST), Kind::String),
+        field(between(0, NEWEST), Kind::Array(&Kind::Fixed(4), 4)),
+    ],
+};
+static ELECT_LEADERS: Struct = Struct {
+    fields: &[
+        field(between(1, NEWEST), Kind::Fixed(1)),
+        field(
+            between(0, NEWEST),
+            Kind::Array(&Kind::Struct(&ELECT_LEADERS_TOPIC_PARTITIONS), 80),
+        )
+        .nullable(between(0, NEWEST)),
+        field(between(0, NEWEST), Kind::Fixed(4)),
+    ],
+};
+
 static OFFSET_DELETE_REQUEST_PARTITION: Struct = Struct {
     fields: &[field(between(0, NEWEST), Kind::Fixed(4))],
 };
@@ -775,6 +793,11 @@ pub(super) static REQUESTS: &[RequestSchema] = &[
         key: 42,
         flexible_from: 2,
         body: &DELETE_GROUPS,
+    },
+    RequestSchema {
+        key: 43,
+        flexible_from: 2,
+        body: &ELECT_LEADERS,
     },
     RequestSchema {
         key: 44,

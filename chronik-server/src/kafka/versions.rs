@@ -46,6 +46,7 @@ pub(super) static ROWS: &[Row] = &[
     row(ApiKey::DescribeLogDirs, 1..=4),
     row(ApiKey::CreatePartitions, 0..=3),
     row(ApiKey::DeleteGroups, 0..=2),
+    row(ApiKey::ElectLeaders, 0..=2),
     row(ApiKey::IncrementalAlterConfigs, 0..=1),
     row(ApiKey::OffsetDelete, 0..=0),
     row(ApiKey::DescribeCluster, 0..=1),

@@ -17,7 +17,7 @@ SERVED = [
     "Heartbeat", "LeaveGroup", "SyncGroup", "DescribeGroups", "ListGroups", "ApiVersions", "CreateTopics",
     "DeleteTopics", "DeleteRecords", "InitProducerId", "OffsetForLeaderEpoch", "DescribeAcls", "CreateAcls",
     "DeleteAcls", "DescribeConfigs", "AlterConfigs", "DescribeLogDirs", "CreatePartitions", "DeleteGroups",
-    "IncrementalAlterConfigs", "OffsetDelete", "DescribeCluster",
+    "IncrementalAlterConfigs", "ElectLeaders", "OffsetDelete", "DescribeCluster",
 ]
 NEWEST = 32767
 # Bytes one decoded value takes: strings and byte arrays are reference-counted slices, arrays are vectors.
