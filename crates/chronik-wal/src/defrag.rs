@@ -215,6 +215,7 @@ impl Defrag {
             final_path,
             self.order.helper.clone(),
         );
+        segment.grew_to(u64::MAX);
         let rows = self
             .sealed
             .encode(self.order.target, self.salt, 0, self.order.last_lsn);

@@ -316,6 +316,7 @@ fn read_run(
         position: start,
         source,
     })?;
+    segment.prefetch(file, start, end_of(last));
     let run = read_exact(file, start, usize_of(end_of(last) - start)).map_err(|source| {
         ReadError::Io {
             path: path(),

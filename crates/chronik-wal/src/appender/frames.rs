@@ -166,6 +166,7 @@ impl<T, S: FnMut(Notice<T>)> Appender<T, S> {
         self.counters
             .wrote(total as u64, u64::from(frame.records), self.next_lsn);
         self.active.position += total as u64;
+        self.active.segment.grew_to(self.active.position);
         self.next_lsn += 1;
         self.state.last_frame_bytes = total;
         Ok(())

@@ -94,6 +94,7 @@ impl<T, S: FnMut(Notice<T>)> Appender<T, S> {
 
     fn seal(&mut self, full: Active) {
         let last_lsn = self.next_lsn - 1;
+        full.segment.grew_to(u64::MAX);
         if let Some(used) = self.ledger.segment_mut(full.segment.short_number()) {
             used.last_lsn = last_lsn;
             used.written_bytes = full.position;

@@ -179,6 +179,7 @@ impl<'a> Replay<'a> {
             found.path.clone(),
             self.jobs.clone(),
         ));
+        segment.grew_to(u64::MAX);
         self.ledger
             .add_segment(Arc::clone(&segment), last_lsn, sealed, written);
         self.index.add_segment(Arc::clone(&segment));
