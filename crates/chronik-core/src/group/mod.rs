@@ -222,6 +222,11 @@ impl Group {
         self.node.raft.raft_log.last_index()
     }
 
+    /// The last entry that was ordered to be written.
+    pub fn stored_last_index(&self) -> u64 {
+        self.node.store().stored_last_index()
+    }
+
     pub fn committed(&self) -> u64 {
         self.committed
     }

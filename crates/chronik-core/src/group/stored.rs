@@ -154,9 +154,13 @@ impl Stored {
     }
 
     /// Where the commit index may stand: not below what is trimmed, not above what is there.
+    ///
+    /// What changed members was committed. A removed replica that forgot this could neither lead nor tell those who
+    /// still need its vote that they do not.
     pub(super) fn commit(&self, applied: u64) -> u64 {
         self.hard_state
             .commit
+            .max(self.members_as_of)
             .max(self.trim.index)
             .max(applied)
             .min(self.last_index)

@@ -17,6 +17,7 @@ pub(crate) struct Client {
     /// Negative for one without sequences.
     producer: i64,
     most_in_flight: usize,
+    is_known: bool,
     next_sequence: i32,
     /// From the oldest batch that is not acknowledged on.
     window: VecDeque<Batch>,
@@ -69,6 +70,7 @@ impl Clients {
             group,
             producer,
             most_in_flight,
+            is_known: false,
             next_sequence: 0,
             window: VecDeque::new(),
             target: 0,
@@ -96,7 +98,7 @@ impl Clients {
         if who.patience_ends < now && who.window.iter().any(|batch| batch.is_sent && !batch.is_acknowledged) {
             who.lose_patience(nodes, rng);
         }
-        if writes && who.window.len() < who.most_in_flight {
+        if writes && who.window.len() < who.room() {
             self.next_payload += 1;
             who.write(payload, rng);
         }
@@ -170,6 +172,14 @@ impl Clients {
 }
 
 impl Client {
+    /// A partition that does not know the producer takes any first sequence: nothing overtakes the first batch.
+    fn room(&self) -> usize {
+        match self.is_known {
+            true => self.most_in_flight,
+            false => 1,
+        }
+    }
+
     fn write(&mut self, payload: u64, rng: &mut Rng) {
         let records = rng.within(1, 3) as i32;
         self.window.push_back(Batch {
@@ -202,6 +212,7 @@ impl Client {
         let of_name = |batch: &&mut Batch| batch.sequence == sequence && !batch.is_acknowledged;
         if let Some(batch) = self.window.iter_mut().find(of_name) {
             coverage.batches_acknowledged += 1;
+            self.is_known = true;
             coverage.duplicates_answered += u64::from(batch.attempts > 1);
             batch.is_acknowledged = true;
             batch.is_sent = true;

@@ -67,6 +67,8 @@ pub(crate) struct Rows {
     /// Newest that is durable.
     pub(crate) hard_state: HardState,
     durable_trim: u64,
+    /// What an installed snapshot replaces, until it is durable itself.
+    replaced: Option<Box<Rows>>,
     /// The newest trim that was submitted, and where the first kept entry begins.
     trim_submitted: (Trim, i64),
 }
@@ -84,6 +86,8 @@ struct State {
     replica: u64,
     bytes: Bytes,
     trim: (Trim, i64),
+    /// Which frames hold its entries, from this index on.
+    live: (u64, Vec<u64>),
 }
 
 #[derive(Debug, Default)]
@@ -171,15 +175,23 @@ impl Disk {
         notices
     }
 
+    /// Whether a frame ends where the submitted records end, as a checkpoint must.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.queued.is_empty()
+    }
+
     /// States as of everything that was submitted.
     pub(crate) fn begin_checkpoint(&mut self, states: Vec<(usize, u64, Bytes)>) {
-        let is_queued = !self.queued.is_empty();
-        let lsn = if is_queued { self.next_lsn } else { self.next_lsn - 1 };
-        let state = |(group, replica, bytes): (usize, u64, Bytes)| State {
-            group,
-            replica,
-            bytes,
-            trim: self.rows[&group].trim_submitted,
+        let lsn = self.next_lsn - 1;
+        let state = |(group, replica, bytes): (usize, u64, Bytes)| {
+            let rows = &self.rows[&group];
+            State {
+                group,
+                replica,
+                bytes,
+                trim: rows.trim_submitted,
+                live: rows.live(),
+            }
         };
         let states = states.into_iter().map(state).collect();
         self.checkpoint_pending = Some(Checkpoint { lsn, states });
@@ -238,6 +250,15 @@ impl Disk {
                 .for_each(|record| replay(record, &mut restored, mutant));
         }
         self.rows = self.read_rows();
+        for (group, (_, restore)) in &restored {
+            let (trim, last) = (self.rows[group].trim, self.rows[group].last_index());
+            let stored = restore.stored();
+            assert_eq!(
+                (stored.trim, stored.last_index),
+                (trim, last),
+                "a restart finds the log that was written"
+            );
+        }
         restored
     }
 
@@ -246,11 +267,7 @@ impl Disk {
         let Some(rows) = self.rows.get(&group).filter(|rows| rows.replica == replica) else {
             return false;
         };
-        if index <= rows.durable_trim {
-            return true;
-        }
-        let found = rows.row(index);
-        found.is_some_and(|(entry, lsn)| entry.term == term && *lsn <= self.durable_lsn)
+        rows.holds(index, self.durable_lsn, |entry| entry.term == term)
     }
 
     /// Whether everything of a replica up to `index` is on this disk for good.
@@ -259,10 +276,7 @@ impl Disk {
             return false;
         };
         // Frames are in order, so the newest row of them decides.
-        index <= rows.durable_trim
-            || rows
-                .row(index)
-                .is_some_and(|(_, lsn)| *lsn <= self.durable_lsn)
+        rows.holds(index, self.durable_lsn, |_| true)
     }
 
     fn last_lsn(&self) -> u64 {
@@ -301,7 +315,7 @@ impl Disk {
         }
     }
 
-    /// A segment goes when all its rows are dead and a checkpoint holds the rest of it.
+    /// A segment goes when all its rows are dead as of the checkpoint, which holds the rest of it.
     fn recycle(&mut self, mutant: Option<Mutant>, coverage: &mut Coverage) {
         while self.segments.len() > 1 {
             let is_covered = |frame: &Frame| frame.lsn <= self.checkpoint.lsn;
@@ -313,8 +327,13 @@ impl Disk {
             };
             let oldest = &self.segments[0];
             let is_dead = |frame: &Frame| {
-                (is_covered(frame) || votes_only(frame))
-                    && frame.records.iter().all(|record| !self.is_live(record, frame.lsn))
+                let mut records = frame.records.iter();
+                match is_covered(frame) {
+                    true => records.all(|record| !self.checkpoint.needs(record, frame.lsn)),
+                    false => {
+                        votes_only(frame) && records.all(|record| !self.is_live(record, frame.lsn))
+                    }
+                }
             };
             if !oldest.iter().all(is_dead) {
                 return;
@@ -377,6 +396,23 @@ impl Disk {
     }
 }
 
+impl Checkpoint {
+    /// Whether a row was alive as of this checkpoint.
+    fn needs(&self, record: &Record, lsn: u64) -> bool {
+        let What::Entry(entry) = &record.what else {
+            return false;
+        };
+        let of_replica =
+            |state: &&State| state.group == record.group && state.replica == record.replica;
+        let Some(state) = self.states.iter().find(of_replica) else {
+            return false;
+        };
+        let (first, frames) = &state.live;
+        let at = entry.index.checked_sub(*first);
+        at.and_then(|at| frames.get(at as usize)) == Some(&lsn)
+    }
+}
+
 impl State {
     fn restore(&self) -> Restore {
         let mut restore = Restore::decode(&self.bytes).expect("a checkpoint can be read");
@@ -424,6 +460,19 @@ impl Rows {
         }
     }
 
+    fn holds(&self, index: u64, durable_lsn: u64, is_meant: impl Fn(&Entry) -> bool) -> bool {
+        let row = self.row(index).or_else(|| self.replaced.as_ref()?.row(index));
+        index <= self.durable_trim
+            || row.is_some_and(|(entry, lsn)| is_meant(entry) && *lsn <= durable_lsn)
+    }
+
+    fn live(&self) -> (u64, Vec<u64>) {
+        let first = self.trim.index.max(self.trim_submitted.0.index) + 1;
+        let skipped = (first - self.trim.index - 1) as usize;
+        let frames = self.entries.iter().skip(skipped).map(|(_, lsn)| *lsn);
+        (first, frames.collect())
+    }
+
     fn row(&self, index: u64) -> Option<&(Entry, u64)> {
         let at = index.checked_sub(self.trim.index + 1)?;
         self.entries.get(at as usize)
@@ -436,12 +485,23 @@ impl Rows {
                     return;
                 }
                 let kept = (entry.index - self.trim.index - 1) as usize;
-                assert!(kept <= self.entries.len(), "the log on disk has a gap");
+                assert!(
+                    kept <= self.entries.len(),
+                    "the log on disk has a gap: replica {} writes entry {} after {}",
+                    self.replica,
+                    entry.index,
+                    self.last_index()
+                );
                 self.entries.truncate(kept);
                 self.entries.push_back((entry.clone(), lsn));
             }
             What::Install(install) => {
-                self.entries.clear();
+                let replaced = Rows {
+                    trim: self.trim,
+                    entries: std::mem::take(&mut self.entries),
+                    ..Rows::default()
+                };
+                self.replaced.get_or_insert_with(|| Box::new(replaced));
                 self.trim = install.trim;
             }
             What::Trim(trim, offset) => self.trim_submitted = (*trim, *offset),
@@ -455,7 +515,10 @@ impl Rows {
         }
         match &record.what {
             What::HardState(hard_state) => self.hard_state = *hard_state,
-            What::Install(install) => self.durable_trim = install.trim.index,
+            What::Install(install) => {
+                self.durable_trim = install.trim.index;
+                self.replaced = None;
+            }
             What::Trim(trim, _) => {
                 self.durable_trim = self.durable_trim.max(trim.index);
                 self.trim_to(*trim);

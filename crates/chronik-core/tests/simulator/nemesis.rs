@@ -310,17 +310,23 @@ impl World {
         self.with_now(leader, group, |replica| replica.change_members(&changes));
     }
 
-    /// A replica that is no member yet, created if need be.
+    /// A replica that is no member yet; if there is none, one is created for the next time.
     fn newcomer(&mut self, group: usize, members: &Members) -> Option<u64> {
         for node in 0..self.nodes.len() {
             match self.nodes[node].hosted.get(&group) {
                 Some(hosted) => {
                     let id = hosted.id;
-                    if !members.contains(id) && !self.truths[group].removed.contains(&id) {
+                    let is_new =
+                        !members.contains(id) && !self.truths[group].removed.contains(&id);
+                    // A replica is on disk before it is a member.
+                    if is_new && self.nodes[node].disk.is_idle() {
                         return Some(id);
                     }
                 }
-                None if self.nodes[node].is_up => return Some(self.create(node, group, Vec::new())),
+                None if self.nodes[node].is_up => {
+                    self.create(node, group, Vec::new());
+                    return None;
+                }
                 None => {}
             }
         }

@@ -74,7 +74,11 @@ impl World {
                 self.coverage.member_changes += 1;
                 self.coverage.joint_states += u64::from(members.is_joint());
                 self.truths[group].members_changed(as_of, &members);
-                let replica = self.nodes[node].hosted[&group].id;
+                let hosted = self.nodes[node].hosted.get_mut(&group);
+                let hosted = hosted.expect("only hosted replicas order");
+                let before = std::mem::replace(&mut hosted.members, members.clone());
+                hosted.members_before.push(before);
+                let replica = hosted.id;
                 let what = What::Members(as_of, members);
                 self.write(node, [Record { group, replica, what }], None);
             }
@@ -115,6 +119,8 @@ impl World {
         if let Some(install) = install {
             self.coverage.snapshots_installed += 1;
             let trim = install.trim;
+            let hosted = self.nodes[node].hosted.get_mut(&group);
+            hosted.expect("only hosted replicas order").members = install.members.clone();
             self.trace.tell(|| format!("{} installs a snapshot at {}", node + 1, trim.index));
             record(What::Install(install));
         }
@@ -154,8 +160,10 @@ impl World {
     fn check_promise(&mut self, node: usize, group: usize, message: &Message) {
         let disk = &self.nodes[node].disk;
         let rows = &disk.rows[&group];
+        let term = self.nodes[node].hosted[&group].replica.group().term();
         match message.get_msg_type() {
-            MessageType::MsgAppendResponse if !message.reject => {
+            // One of an earlier term may speak of entries that were replaced meanwhile.
+            MessageType::MsgAppendResponse if !message.reject && message.term == term => {
                 assert!(
                     disk.is_durable_to(group, message.index),
                     "acknowledged is durable: {} acknowledges entry {} too early",
@@ -227,13 +235,19 @@ impl World {
         let Some(hosted) = node_state.hosted.get_mut(&group) else {
             return;
         };
+        let rows = &node_state.disk.rows[&group];
+        assert_eq!(
+            rows.last_index(),
+            hosted.replica.group().stored_last_index(),
+            "what Raft accepted was written"
+        );
         let committed = hosted.replica.group().committed();
         if committed == hosted.seen_commit {
             return;
         }
-        let rows = &node_state.disk.rows[&group];
         let truth = &mut self.truths[group];
         let term = hosted.replica.group().term();
+        let mut new = Vec::new();
         for index in hosted.seen_commit + 1..=committed {
             let Some(entry) = rows.entry(index) else {
                 assert!(
@@ -244,25 +258,47 @@ impl World {
                 continue;
             };
             if truth.commits(entry, term) {
-                self.coverage.commits += 1;
-                self.trace.step("commit", [group as u64, index, entry.term, 0]);
+                new.push((index, entry.term));
             }
         }
         hosted.seen_commit = committed;
-        self.trace.tell(|| format!("{} commits {committed}", node + 1));
         assert_eq!(
             hosted.replica.log().high_watermark(),
             truth.end_offset(committed),
             "offsets are the same everywhere: replica {} at entry {committed}",
             hosted.id
         );
+        self.trace.tell(|| format!("{} commits {committed}", node + 1));
+        self.check_durable(node, group, &new);
+    }
+
+    /// What becomes committed is on the disks of a majority, in the eyes of the disks.
+    fn check_durable(&mut self, node: usize, group: usize, new: &[(u64, u64)]) {
+        for &(index, term) in new {
+            self.coverage.commits += 1;
+            self.trace.step("commit", [group as u64, index, term, 0]);
+            let holds = |replica: u64| {
+                let disk = &self.nodes[slot(replica)].disk;
+                disk.holds(group, replica, index, term)
+            };
+            // A change that is committed in the same moment is in effect for what follows.
+            let hosted = &self.nodes[node].hosted[&group];
+            let mut members = hosted.members_before.iter().chain([&hosted.members]);
+            assert!(
+                members.any(|members| members.is_majority(holds)),
+                "acknowledged is durable: entry {index} is not on the disks of a majority"
+            );
+        }
+        let hosted = self.nodes[node].hosted.get_mut(&group);
+        hosted.expect("only hosted replicas commit").members_before.clear();
     }
 
     fn answer(&mut self, node: usize, group: usize, ticket: Ticket, answer: Answer) {
         self.trace.step("answer", [node as u64, ticket, self.now, 0]);
         let leader = match answer {
             Answer::Appended { base_offset } => {
-                self.check_acknowledged(node, group, ticket, base_offset);
+                let name = self.clients.name(ticket);
+                self.truths[group].acknowledged(name, base_offset);
                 None
             }
             Answer::NotLeader(leadership) if leadership.leader != 0 => Some(slot(leadership.leader)),
@@ -273,21 +309,6 @@ impl World {
             let delay = self.rng.within(300, 3000);
             self.after(delay, Event::Reply(ticket, answer, leader));
         }
-    }
-
-    /// A majority holds the entry on disk, in the eyes of the disks.
-    fn check_acknowledged(&mut self, node: usize, group: usize, ticket: Ticket, base_offset: i64) {
-        let name = self.clients.name(ticket);
-        let (index, term) = self.truths[group].acknowledged(name, base_offset);
-        let members = self.nodes[node].hosted[&group].replica.group().members();
-        let holds = |replica: u64| {
-            let disk = &self.nodes[slot(replica)].disk;
-            disk.holds(group, replica, index, term)
-        };
-        assert!(
-            members.is_majority(holds),
-            "acknowledged is durable: entry {index} is not on the disks of a majority"
-        );
     }
 
     fn read_confirmed(&mut self, node: usize, group: usize, round: u64, index: u64) {

@@ -112,17 +112,19 @@ impl World {
     }
 
     fn agrees(&self, group: usize) -> bool {
-        let Some(leader) = self.leader(group) else {
+        if self.leader(group).is_none() {
             return false;
-        };
-        let replica = &self.nodes[leader].hosted[&group].replica;
-        let members = replica.group().members();
+        }
+        let members = &self.truths[group].members.1;
         let committed = self.truths[group].committed();
         let is_there = |id: u64| {
             let mut hosted = self.nodes.iter().filter_map(|node| node.hosted.get(&group));
             hosted.any(|hosted| {
                 let group = hosted.replica.group();
-                hosted.id == id && group.committed() == committed && group.last_index() == committed
+                hosted.id == id
+                    && group.committed() == committed
+                    && group.last_index() == committed
+                    && group.members() == *members
             })
         };
         let everyone = members.voters.iter().chain(&members.learners);
@@ -141,7 +143,12 @@ impl World {
                 .map(|hosted| hosted.replica.log())
                 .collect();
             for log in &logs {
-                assert_eq!(log.end_offset(), logs[0].end_offset(), "logs end alike");
+                assert_eq!(
+                    log.end_offset(),
+                    logs[0].end_offset(),
+                    "logs end alike: {}",
+                    self.describe()
+                );
                 assert_eq!(
                     log.producers(),
                     logs[0].producers(),
@@ -178,6 +185,7 @@ impl World {
 
 thread_local! {
     static IS_QUIET: Cell<bool> = const { Cell::new(false) };
+    static PLACE: Cell<String> = const { Cell::new(String::new()) };
 }
 
 /// Runs something whose panics are results and not noise.
@@ -186,8 +194,9 @@ fn quietly(act: impl FnOnce()) -> Result<(), String> {
     HOOK.call_once(|| {
         let loud = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if !IS_QUIET.get() {
-                loud(info);
+            match IS_QUIET.get() {
+                true => PLACE.set(info.location().map_or_else(String::new, ToString::to_string)),
+                false => loud(info),
             }
         }));
     });
@@ -196,7 +205,9 @@ fn quietly(act: impl FnOnce()) -> Result<(), String> {
     IS_QUIET.set(false);
     ran.map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
-        text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-            .unwrap_or_else(|| "a panic without words".to_owned())
+        let text = text
+            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+            .unwrap_or_else(|| "a panic without words".to_owned());
+        format!("{text} ({})", PLACE.take())
     })
 }

@@ -18,11 +18,11 @@ pub(crate) struct Truth {
     leaders: BTreeMap<u64, u64>,
     /// Who got the vote of a replica in a term.
     votes: BTreeMap<(u64, u64), u64>,
-    /// Where a batch of an idempotent producer is, by producer and first sequence: index and base offset.
-    batches: BTreeMap<(i64, i32), (u64, i64)>,
+    /// Where a batch of an idempotent producer is, by producer and first sequence.
+    batches: BTreeMap<(i64, i32), i64>,
     next_sequence: BTreeMap<i64, i32>,
     /// Where a batch without a producer is, by its payload.
-    plain: BTreeMap<u64, (u64, i64)>,
+    plain: BTreeMap<u64, i64>,
     /// The newest committed members, and as of which index.
     pub(crate) members: (u64, Members),
     pub(crate) removed: Vec<u64>,
@@ -136,20 +136,19 @@ impl Truth {
         true
     }
 
-    /// The place of a batch that was acknowledged at `base_offset`: its index, and its entry's term.
-    pub(crate) fn acknowledged(&self, name: BatchName, base_offset: i64) -> (u64, u64) {
+    /// What is acknowledged is committed, at the offset that was told.
+    pub(crate) fn acknowledged(&self, name: BatchName, base_offset: i64) {
         let place = match name {
             BatchName::Idempotent { producer, sequence } => self.batches.get(&(producer, sequence)),
             BatchName::Plain { payload } => self.plain.get(&payload),
         };
-        let Some(&(index, offset)) = place else {
+        let Some(&offset) = place else {
             panic!("acknowledged is committed: {name:?} at {base_offset} is not in the log");
         };
         assert_eq!(
             offset, base_offset,
             "acknowledged where it is: {name:?} is at {offset}"
         );
-        (index, self.committed[(index - 2) as usize].term)
     }
 
     pub(crate) fn members_changed(&mut self, as_of: u64, members: &Members) {
@@ -180,7 +179,7 @@ impl Truth {
                 "the leader's epoch is its term"
             );
             next_offset = header.next_offset();
-            let place = (entry.index, header.base_offset);
+            let place = header.base_offset;
             if header.is_idempotent() {
                 let expected = self.next_sequence.entry(header.producer_id).or_default();
                 assert_eq!(

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
 use chronik_core::fault::Planted;
 use chronik_core::group::eraftpb::Message;
-use chronik_core::group::{Fetch, Settings};
+use chronik_core::group::{Fetch, Members, Settings};
 use chronik_core::ids::GroupUid;
 use chronik_core::partition::{Answer, Replica, Ticket};
 
@@ -55,6 +55,9 @@ pub(crate) struct Hosted {
     /// Up to here its commits were compared with the truth.
     pub(crate) seen_commit: u64,
     pub(crate) high_watermark: i64,
+    pub(crate) members: Members,
+    /// Those that were in effect until the last event.
+    pub(crate) members_before: Vec<Members>,
     /// Rounds of reads, and the least index that they may be answered with.
     pub(crate) reads: VecDeque<(u64, u64)>,
 }
@@ -284,6 +287,9 @@ impl World {
     }
 
     pub(crate) fn checkpoint(&mut self, node: usize) {
+        if !self.nodes[node].disk.is_cut() {
+            return;
+        }
         let hosted = self.nodes[node].hosted.iter();
         let states = hosted
             .map(|(group, hosted)| (*group, hosted.id, hosted.replica.encode()))
@@ -346,6 +352,8 @@ impl World {
         let hosted = Hosted {
             id,
             seen_commit: replica.group().trim().index,
+            members: replica.group().members(),
+            members_before: Vec::new(),
             high_watermark: replica.log().high_watermark(),
             replica,
             reads: VecDeque::new(),
