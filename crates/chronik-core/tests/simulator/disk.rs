@@ -317,40 +317,22 @@ impl Disk {
 
     /// A segment goes when all its rows are dead as of the checkpoint, which holds the rest of it.
     fn recycle(&mut self, mutant: Option<Mutant>, coverage: &mut Coverage) {
-        while self.segments.len() > 1 {
-            let is_covered = |frame: &Frame| frame.lsn <= self.checkpoint.lsn;
-            let votes_only = |frame: &Frame| {
-                let is_vote = |record: &Record| {
-                    matches!(record.what, What::HardState(_) | What::Entry(_))
-                };
-                mutant == Some(Mutant::NewestVoteRecycled) && frame.records.iter().all(is_vote)
-            };
-            let oldest = &self.segments[0];
-            let is_dead = |frame: &Frame| {
-                let mut records = frame.records.iter();
-                match is_covered(frame) {
-                    true => records.all(|record| !self.checkpoint.needs(record, frame.lsn)),
-                    false => {
-                        votes_only(frame) && records.all(|record| !self.is_live(record, frame.lsn))
-                    }
-                }
-            };
-            if !oldest.iter().all(is_dead) {
-                return;
+        let active = self.segments.pop_back().expect("one segment is active");
+        let before = self.segments.len();
+        let checkpoint = &self.checkpoint;
+        let forgets_votes = mutant == Some(Mutant::NewestVoteRecycled);
+        let is_needed = |frame: &Frame| {
+            let mut records = frame.records.iter();
+            match frame.lsn <= checkpoint.lsn {
+                true => records.any(|record| checkpoint.needs(record, frame.lsn)),
+                // It has no row, but a vote that the checkpoint is too old for.
+                false if forgets_votes => records.any(|record| !record.is_vote()),
+                false => true,
             }
-            self.segments.pop_front();
-            coverage.segments_recycled += 1;
-        }
-    }
-
-    fn is_live(&self, record: &Record, lsn: u64) -> bool {
-        let What::Entry(entry) = &record.what else {
-            return false;
         };
-        let rows = self.rows.get(&record.group);
-        let rows = rows.filter(|rows| rows.replica == record.replica);
-        rows.and_then(|rows| rows.row(entry.index))
-            .is_some_and(|(_, holder)| *holder == lsn)
+        self.segments.retain(|segment| segment.iter().any(is_needed));
+        coverage.segments_recycled += (before - self.segments.len()) as u64;
+        self.segments.push_back(active);
     }
 
     /// What the segments and the checkpoint say, as a reader would see it after a restart.
@@ -393,6 +375,12 @@ impl Disk {
             }
         }
         disk.rows
+    }
+}
+
+impl Record {
+    fn is_vote(&self) -> bool {
+        matches!(self.what, What::HardState(_))
     }
 }
 

@@ -56,7 +56,7 @@ impl Plan {
                 least_delay_us,
                 most_delay_us,
             },
-            frames_per_segment: rng.within(2, 12) as usize,
+            frames_per_segment: rng.within(1, 12) as usize,
             cached_entries: *rng.pick(&[0, 2, 10, 1000]).expect("there are caches"),
             client_us: *rng
                 .pick(&[(3_000, 20_000), (10_000, 60_000)])
