@@ -132,7 +132,9 @@ impl Replica {
         } = append;
         if let Err(refused) = self.group.readiness() {
             let error = match refused {
-                ProposeRefused::NotLeader | ProposeRefused::NotReady => {
+                ProposeRefused::NotLeader
+                | ProposeRefused::NotReady
+                | ProposeRefused::Transferring => {
                     AppendError::NotLeader(self.hint())
                 }
             };

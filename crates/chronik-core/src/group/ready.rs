@@ -89,7 +89,10 @@ impl Group {
                 number,
                 messages: after_persist,
             });
-            let hard_state = self.hard_state_to_write();
+            let hard_state = match turns_term || install.is_some() || entries.iter().any(changes_members) {
+                true => self.hard_state_to_write(),
+                false => None,
+            };
             out.push(Action::Persist(Persist {
                 number,
                 install,
@@ -121,8 +124,8 @@ impl Group {
         Some(install)
     }
 
-    /// Whatever is written takes the newest commit index along. An entry that changes members must not be
-    /// acknowledged by a replica that could forget that the change before it is committed.
+    /// A commit index alone is not worth a record: a leader tells it again. But an entry that changes members must
+    /// not be acknowledged by a replica that could forget that the change before it is committed.
     fn hard_state_to_write(&mut self) -> Option<HardState> {
         let mut hard_state = self.unwritten.take();
         if self.planted.is(Fault::VoteNotPersisted)

@@ -135,6 +135,35 @@ impl Clients {
         sent
     }
 
+    /// A batch of one record that somebody sends by hand, as the only producer.
+    pub(crate) fn by_hand(&mut self, target: usize, sequence: i32) -> Sent {
+        if self.all.is_empty() {
+            self.add(0, true, 0);
+        }
+        let producer = self.all[0].producer;
+        self.next_ticket += 1;
+        self.next_payload += 1;
+        let ticket = self.next_ticket;
+        let name = BatchName::Idempotent { producer, sequence };
+        self.tickets.insert(ticket, (0, name));
+        let batch = Batch {
+            sequence,
+            records: 1,
+            payload: self.next_payload,
+            is_sent: true,
+            is_acknowledged: false,
+            attempts: 1,
+        };
+        let (header, bytes) = encode(producer, &batch);
+        Sent {
+            ticket,
+            group: 0,
+            target,
+            header,
+            bytes,
+        }
+    }
+
     /// What a ticket stands for.
     pub(crate) fn name(&self, ticket: Ticket) -> BatchName {
         self.tickets[&ticket].1

@@ -11,6 +11,8 @@ mod network;
 mod obey;
 mod rng;
 mod run;
+mod script;
+mod seeds;
 mod trace;
 mod truth;
 mod world;
@@ -41,6 +43,34 @@ fn the_same_seed_tells_the_same_story() {
         let (first, second) = (story(), story());
         assert_eq!(first.hash(), second.hash());
         assert!(first.text() == second.text() && !first.text().is_empty());
+    }
+}
+
+/// Each script is one story; its indented lines are what happens.
+macro_rules! stories {
+    ($($name:ident),* $(,)?) => {
+        $(#[test] fn $name() { script::check(include_str!(concat!("scripts/", stringify!($name), ".txt"))); })*
+    };
+}
+
+stories![
+    a_leader_is_elected_and_acknowledges,
+    step_down_under_partition,
+    an_isolated_leader_acknowledges_nothing,
+    a_stalled_disk_does_not_vote,
+    a_trimmed_leader_sends_a_snapshot,
+    a_replica_moves,
+    a_leader_removes_itself,
+    one_way_cut,
+];
+
+/// Seeds that once found something.
+#[test]
+fn pinned_seeds_stay_sound() {
+    for (seed, found) in seeds::PINNED {
+        if let Err(failure) = run::run(*seed, Trace::default(), None) {
+            panic!("seed {seed}, which found \"{found}\", fails again: {failure:?}");
+        }
     }
 }
 

@@ -304,7 +304,7 @@ impl World {
             Answer::NotLeader(leadership) if leadership.leader != 0 => Some(slot(leadership.leader)),
             _ => None,
         };
-        self.trace.tell(|| format!("{} answers {ticket}: {answer:?}", node + 1));
+        self.trace.tell(|| format!("{} answers {ticket}: {}", node + 1, in_words(answer)));
         if !self.rng.per_mille(self.plan.client_loss) {
             let delay = self.rng.within(300, 3000);
             self.after(delay, Event::Reply(ticket, answer, leader));
@@ -338,4 +338,16 @@ fn describe_members(node: usize, as_of: u64, members: &chronik_core::group::Memb
         line += &format!(", learners {:?}", members.learners);
     }
     line + &format!(" as of {as_of}")
+}
+
+fn in_words(answer: Answer) -> String {
+    match answer {
+        Answer::Appended { base_offset } => format!("it is at offset {base_offset}"),
+        Answer::Refused(refused) => refused.to_string(),
+        Answer::NotLeader(Leadership { leader: 0, .. }) => "nobody leads".to_owned(),
+        Answer::NotLeader(leadership) => {
+            format!("{} leads in term {}", slot(leadership.leader) + 1, leadership.term)
+        }
+        Answer::Unknown => "its fate is unknown".to_owned(),
+    }
 }

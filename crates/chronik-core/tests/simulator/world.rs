@@ -137,6 +137,14 @@ impl World {
         }
     }
 
+    /// Lets time pass.
+    pub(crate) fn run_until(&mut self, time: u64) {
+        while self.queue.peek().is_some_and(|Reverse((at, ..))| *at <= time) {
+            self.step();
+        }
+        self.now = time;
+    }
+
     pub(crate) fn after(&mut self, delay_us: u64, event: Event) {
         self.at(self.now + delay_us, event);
     }
