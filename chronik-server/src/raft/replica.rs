@@ -134,9 +134,7 @@ impl Replica {
             let error = match refused {
                 ProposeRefused::NotLeader
                 | ProposeRefused::NotReady
-                | ProposeRefused::Transferring => {
-                    AppendError::NotLeader(self.hint())
-                }
+                | ProposeRefused::Transferring => AppendError::NotLeader(self.hint()),
             };
             let _ = reply.send(Err(error));
             return false;

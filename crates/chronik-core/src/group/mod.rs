@@ -6,8 +6,8 @@
 
 mod install;
 mod members;
-mod ready;
 mod reads;
+mod ready;
 mod storage;
 mod stored;
 mod transfer;

@@ -89,10 +89,11 @@ impl Group {
                 number,
                 messages: after_persist,
             });
-            let hard_state = match turns_term || install.is_some() || entries.iter().any(changes_members) {
-                true => self.hard_state_to_write(),
-                false => None,
-            };
+            let hard_state =
+                match turns_term || install.is_some() || entries.iter().any(changes_members) {
+                    true => self.hard_state_to_write(),
+                    false => None,
+                };
             out.push(Action::Persist(Persist {
                 number,
                 install,
@@ -163,7 +164,10 @@ impl Group {
         }
         self.members_as_of = entry.index;
         // Refused by every replica alike, as all of them make the same changes in the same order.
-        let Ok(conf_state) = self.node.apply_conf_change(&members::committed(&entry.data)) else {
+        let Ok(conf_state) = self
+            .node
+            .apply_conf_change(&members::committed(&entry.data))
+        else {
             return;
         };
         let members = Members::from_raft(&conf_state);

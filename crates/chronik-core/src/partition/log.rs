@@ -138,7 +138,9 @@ impl Log {
     /// Takes note of an entry as the group accepted it: of a peer's, or of one that was recorded here before it was
     /// proposed. One that differs from what is here replaces it and all that follow.
     pub fn entry(&mut self, index: u64, epoch: i32, data: &[u8]) {
-        let at = self.uncommitted.partition_point(|entry| entry.index < index);
+        let at = self
+            .uncommitted
+            .partition_point(|entry| entry.index < index);
         if let Some(known) = self.uncommitted.get(at) {
             if known.index == index && known.epoch == epoch {
                 return;
@@ -189,7 +191,9 @@ impl Log {
 
     /// Whether an entry replaces one that is here.
     pub fn replaces(&self, index: u64, epoch: i32) -> bool {
-        let at = self.uncommitted.partition_point(|entry| entry.index < index);
+        let at = self
+            .uncommitted
+            .partition_point(|entry| entry.index < index);
         let known = self.uncommitted.get(at);
         known.is_some_and(|known| known.index != index || known.epoch != epoch)
     }
@@ -364,10 +368,7 @@ impl Log {
         let follows = |newest: &Appending| {
             entry.index > newest.index && entry.end_offset >= newest.end_offset
         };
-        assert!(
-            newest.is_none_or(follows),
-            "entries are appended in order"
-        );
+        assert!(newest.is_none_or(follows), "entries are appended in order");
         self.uncommitted.push_back(entry);
     }
 
@@ -387,7 +388,13 @@ impl Log {
     /// The epoch that the first kept entry may continue.
     fn epochs_before_first_entry(&self) -> Vec<EpochStart> {
         let before = |start: &&EpochStart| start.offset < self.first_entry_offset;
-        self.epochs.iter().rev().find(before).copied().into_iter().collect()
+        self.epochs
+            .iter()
+            .rev()
+            .find(before)
+            .copied()
+            .into_iter()
+            .collect()
     }
 }
 

@@ -95,7 +95,12 @@ impl Clients {
         let writes = !self.is_closing && rng.per_mille(700);
         let payload = self.next_payload;
         let who = &mut self.all[client];
-        if who.patience_ends < now && who.window.iter().any(|batch| batch.is_sent && !batch.is_acknowledged) {
+        if who.patience_ends < now
+            && who
+                .window
+                .iter()
+                .any(|batch| batch.is_sent && !batch.is_acknowledged)
+        {
             who.lose_patience(nodes, rng);
         }
         if writes && who.window.len() < who.room() {
@@ -247,7 +252,11 @@ impl Client {
             batch.is_sent = true;
         }
         // As many as the log remembers may be open, counted from the oldest: what follows it is open as well.
-        while self.window.pop_front_if(|batch| batch.is_acknowledged).is_some() {}
+        while self
+            .window
+            .pop_front_if(|batch| batch.is_acknowledged)
+            .is_some()
+        {}
     }
 }
 
@@ -258,7 +267,11 @@ fn encode(producer: i64, batch: &Batch) -> (BatchHeader, BytesMut) {
     bytes[16] = 2;
     bytes[23..27].copy_from_slice(&(batch.records - 1).to_be_bytes());
     bytes[43..51].copy_from_slice(&producer.to_be_bytes());
-    let (epoch, sequence) = if producer < 0 { (-1i16, -1) } else { (0, batch.sequence) };
+    let (epoch, sequence) = if producer < 0 {
+        (-1i16, -1)
+    } else {
+        (0, batch.sequence)
+    };
     bytes[51..53].copy_from_slice(&epoch.to_be_bytes());
     bytes[53..57].copy_from_slice(&sequence.to_be_bytes());
     bytes[57..61].copy_from_slice(&batch.records.to_be_bytes());

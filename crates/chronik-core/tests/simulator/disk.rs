@@ -128,7 +128,11 @@ impl Disk {
         }
     }
 
-    pub(crate) fn submit(&mut self, records: impl IntoIterator<Item = Record>, notice: Option<Notice>) {
+    pub(crate) fn submit(
+        &mut self,
+        records: impl IntoIterator<Item = Record>,
+        notice: Option<Notice>,
+    ) {
         for record in records {
             self.note(&record, self.next_lsn);
             self.queued.push(record);
@@ -156,7 +160,11 @@ impl Disk {
     }
 
     /// The frame on its way is synced.
-    pub(crate) fn synced(&mut self, mutant: Option<Mutant>, coverage: &mut Coverage) -> Vec<Notice> {
+    pub(crate) fn synced(
+        &mut self,
+        mutant: Option<Mutant>,
+        coverage: &mut Coverage,
+    ) -> Vec<Notice> {
         let (mut frame, notices) = self.in_flight.take().expect("a frame is on its way");
         frame.is_durable = true;
         self.durable_lsn = frame.lsn;
@@ -310,7 +318,8 @@ impl Disk {
             What::Destroy => _ = self.rows.remove(&record.group),
             _ => {
                 let rows = self.rows.get_mut(&record.group);
-                rows.expect("a replica is created before it writes").note(record, lsn);
+                rows.expect("a replica is created before it writes")
+                    .note(record, lsn);
             }
         }
     }
@@ -330,7 +339,8 @@ impl Disk {
                 false => true,
             }
         };
-        self.segments.retain(|segment| segment.iter().any(is_needed));
+        self.segments
+            .retain(|segment| segment.iter().any(is_needed));
         coverage.segments_recycled += (before - self.segments.len()) as u64;
         self.segments.push_back(active);
     }
@@ -449,7 +459,9 @@ impl Rows {
     }
 
     fn holds(&self, index: u64, durable_lsn: u64, is_meant: impl Fn(&Entry) -> bool) -> bool {
-        let row = self.row(index).or_else(|| self.replaced.as_ref()?.row(index));
+        let row = self
+            .row(index)
+            .or_else(|| self.replaced.as_ref()?.row(index));
         index <= self.durable_trim
             || row.is_some_and(|(entry, lsn)| is_meant(entry) && *lsn <= durable_lsn)
     }
@@ -570,7 +582,9 @@ fn replay(record: &Record, restored: &mut BTreeMap<usize, (u64, Restore)>, mutan
         What::HardState(hard_state) => restore.hard_state(*hard_state),
         What::Entry(entry) => restore.entry(entry),
         What::Members(as_of, members) => restore.members(*as_of, members.clone()),
-        What::Install(install) => restore.install(install).expect("it was read before it was written"),
+        What::Install(install) => restore
+            .install(install)
+            .expect("it was read before it was written"),
         What::Trim(trim, offset) => restore.trim(*trim, *offset),
         What::Create(_) | What::Destroy => {}
     }

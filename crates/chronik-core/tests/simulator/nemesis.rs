@@ -123,7 +123,8 @@ impl World {
         let nodes = self.nodes.len();
         let victim = self.victim();
         let kind = self.rng.below(15);
-        self.trace.step("nemesis", [kind, victim as u64, self.now, 0]);
+        self.trace
+            .step("nemesis", [kind, victim as u64, self.now, 0]);
         match kind {
             0 | 1 => self.crash_for_a_while(victim, Crash::Kill),
             2 | 3 => self.crash_for_a_while(victim, Crash::PowerCut),
@@ -186,7 +187,8 @@ impl World {
         };
         let node = self.rng.below(self.nodes.len() as u64) as usize;
         let kind = self.rng.below(16);
-        self.trace.step("operator", [kind, node as u64, self.now, 0]);
+        self.trace
+            .step("operator", [kind, node as u64, self.now, 0]);
         if !self.nodes[node].is_up {
             return;
         }
@@ -306,7 +308,8 @@ impl World {
                 None => return,
             },
         };
-        self.trace.step("change", [group as u64, changes.len() as u64, self.now, 0]);
+        self.trace
+            .step("change", [group as u64, changes.len() as u64, self.now, 0]);
         self.with_now(leader, group, |replica| replica.change_members(&changes));
     }
 
@@ -316,8 +319,7 @@ impl World {
             match self.nodes[node].hosted.get(&group) {
                 Some(hosted) => {
                     let id = hosted.id;
-                    let is_new =
-                        !members.contains(id) && !self.truths[group].removed.contains(&id);
+                    let is_new = !members.contains(id) && !self.truths[group].removed.contains(&id);
                     // A replica is on disk before it is a member.
                     if is_new && self.nodes[node].disk.is_idle() {
                         return Some(id);
@@ -338,7 +340,10 @@ impl World {
         let (_, members) = self.truths[group].members.clone();
         let knows = |replica: &u64| {
             let node = &self.nodes[slot(*replica)];
-            let hosted = node.hosted.get(&group).filter(|hosted| hosted.id == *replica);
+            let hosted = node
+                .hosted
+                .get(&group)
+                .filter(|hosted| hosted.id == *replica);
             let informed = hosted.is_some_and(|hosted| hosted.replica.group().members() == members);
             node.is_up && informed && node.disk.is_idle()
         };

@@ -69,7 +69,8 @@ impl World {
             }
             Action::Persist(persist) => self.persist(node, group, persist),
             Action::Members { as_of, members } => {
-                self.trace.step("members", [node as u64, group as u64, as_of, 0]);
+                self.trace
+                    .step("members", [node as u64, group as u64, as_of, 0]);
                 self.trace.tell(|| describe_members(node, as_of, &members));
                 self.coverage.member_changes += 1;
                 self.coverage.joint_states += u64::from(members.is_joint());
@@ -80,15 +81,33 @@ impl World {
                 hosted.members_before.push(before);
                 let replica = hosted.id;
                 let what = What::Members(as_of, members);
-                self.write(node, [Record { group, replica, what }], None);
+                self.write(
+                    node,
+                    [Record {
+                        group,
+                        replica,
+                        what,
+                    }],
+                    None,
+                );
             }
             Action::Fetch(fetch) => {
                 self.coverage.fetches += 1;
                 let life = self.nodes[node].life;
                 let delay = self.rng.within(100, 4000);
-                self.after(delay, Event::Fetched { node, life, group, fetch });
+                self.after(
+                    delay,
+                    Event::Fetched {
+                        node,
+                        life,
+                        group,
+                        fetch,
+                    },
+                );
             }
-            Action::ReadConfirmed { round, index } => self.read_confirmed(node, group, round, index),
+            Action::ReadConfirmed { round, index } => {
+                self.read_confirmed(node, group, round, index)
+            }
             Action::Committed { .. } | Action::Apply(_) | Action::SnapshotWanted => {
                 unreachable!("the replica keeps these for itself")
             }
@@ -97,13 +116,15 @@ impl World {
 
     fn leadership(&mut self, node: usize, group: usize, leadership: Leadership) {
         let Leadership { term, leader } = leadership;
-        self.trace.step("leadership", [node as u64, group as u64, term, leader]);
+        self.trace
+            .step("leadership", [node as u64, group as u64, term, leader]);
         let hosted = &self.nodes[node].hosted[&group];
         if leader != hosted.id {
             return;
         }
         self.coverage.elections += 1;
-        self.trace.tell(|| format!("{} leads in term {term}", node + 1));
+        self.trace
+            .tell(|| format!("{} leads in term {term}", node + 1));
         let rows = &self.nodes[node].disk.rows[&group];
         let last_index = rows.last_index();
         self.truths[group].leads(term, leader, last_index, |index| rows.term(index));
@@ -111,23 +132,39 @@ impl World {
 
     fn persist(&mut self, node: usize, group: usize, persist: Persist) {
         let replica = self.nodes[node].hosted[&group].id;
-        let Persist { number, install, hard_state, entries } = persist;
+        let Persist {
+            number,
+            install,
+            hard_state,
+            entries,
+        } = persist;
         let first = entries.first().map_or(0, |entry| entry.index);
-        self.trace.step("persist", [node as u64, number, first, entries.len() as u64]);
+        self.trace.step(
+            "persist",
+            [node as u64, number, first, entries.len() as u64],
+        );
         let mut records = Vec::with_capacity(entries.len() + 2);
-        let mut record = |what| records.push(Record { group, replica, what });
+        let mut record = |what| {
+            records.push(Record {
+                group,
+                replica,
+                what,
+            })
+        };
         if let Some(install) = install {
             self.coverage.snapshots_installed += 1;
             let trim = install.trim;
             let hosted = self.nodes[node].hosted.get_mut(&group);
             hosted.expect("only hosted replicas order").members = install.members.clone();
-            self.trace.tell(|| format!("{} installs a snapshot at {}", node + 1, trim.index));
+            self.trace
+                .tell(|| format!("{} installs a snapshot at {}", node + 1, trim.index));
             record(What::Install(install));
         }
         let last = self.nodes[node].disk.rows[&group].last_index();
         if first != 0 && first <= last {
             self.coverage.truncations += 1;
-            self.trace.tell(|| format!("{} replaces its entries from {first} on", node + 1));
+            self.trace
+                .tell(|| format!("{} replaces its entries from {first} on", node + 1));
         }
         if let Some(hard_state) = hard_state {
             record(What::HardState(hard_state));
@@ -136,7 +173,11 @@ impl World {
             record(What::Entry(entry));
         }
         self.check_appended(node, group, &records);
-        let notice = Notice::Ready { group, replica, number };
+        let notice = Notice::Ready {
+            group,
+            replica,
+            number,
+        };
         self.write(node, records, Some(notice));
     }
 
@@ -206,10 +247,24 @@ impl World {
             self.coverage.snapshots_sent += 1;
             let has_arrived = !arrivals.is_empty();
             let delay = self.rng.within(2000, 20_000);
-            let report = Event::SnapshotSent { node, life, group, peer, has_arrived };
+            let report = Event::SnapshotSent {
+                node,
+                life,
+                group,
+                peer,
+                has_arrived,
+            };
             self.after(delay, report);
         } else if arrivals.is_empty() && self.rng.per_mille(200) {
-            self.after(1000, Event::Unreachable { node, life, group, peer });
+            self.after(
+                1000,
+                Event::Unreachable {
+                    node,
+                    life,
+                    group,
+                    peer,
+                },
+            );
         }
         let Some((last, others)) = arrivals.split_last() else {
             return;
@@ -268,7 +323,8 @@ impl World {
             "offsets are the same everywhere: replica {} at entry {committed}",
             hosted.id
         );
-        self.trace.tell(|| format!("{} commits {committed}", node + 1));
+        self.trace
+            .tell(|| format!("{} commits {committed}", node + 1));
         self.check_durable(node, group, &new);
     }
 
@@ -290,21 +346,28 @@ impl World {
             );
         }
         let hosted = self.nodes[node].hosted.get_mut(&group);
-        hosted.expect("only hosted replicas commit").members_before.clear();
+        hosted
+            .expect("only hosted replicas commit")
+            .members_before
+            .clear();
     }
 
     fn answer(&mut self, node: usize, group: usize, ticket: Ticket, answer: Answer) {
-        self.trace.step("answer", [node as u64, ticket, self.now, 0]);
+        self.trace
+            .step("answer", [node as u64, ticket, self.now, 0]);
         let leader = match answer {
             Answer::Appended { base_offset } => {
                 let name = self.clients.name(ticket);
                 self.truths[group].acknowledged(name, base_offset);
                 None
             }
-            Answer::NotLeader(leadership) if leadership.leader != 0 => Some(slot(leadership.leader)),
+            Answer::NotLeader(leadership) if leadership.leader != 0 => {
+                Some(slot(leadership.leader))
+            }
             _ => None,
         };
-        self.trace.tell(|| format!("{} answers {ticket}: {}", node + 1, in_words(answer)));
+        self.trace
+            .tell(|| format!("{} answers {ticket}: {}", node + 1, in_words(answer)));
         if !self.rng.per_mille(self.plan.client_loss) {
             let delay = self.rng.within(300, 3000);
             self.after(delay, Event::Reply(ticket, answer, leader));
@@ -318,13 +381,16 @@ impl World {
             self.coverage.reads_confirmed += 1;
             assert!(index >= floor, "a read sees what was committed before it");
         }
-        self.trace.tell(|| format!("{} may read as of {index}", node + 1));
+        self.trace
+            .tell(|| format!("{} may read as of {index}", node + 1));
     }
 
     fn evict(&mut self, node: usize, group: usize) {
         if let Some(hosted) = self.nodes[node].hosted.get_mut(&group) {
             let committed = hosted.replica.group().committed();
-            hosted.replica.evict(committed.saturating_sub(self.plan.cached_entries));
+            hosted
+                .replica
+                .evict(committed.saturating_sub(self.plan.cached_entries));
         }
     }
 }
@@ -346,7 +412,11 @@ fn in_words(answer: Answer) -> String {
         Answer::Refused(refused) => refused.to_string(),
         Answer::NotLeader(Leadership { leader: 0, .. }) => "nobody leads".to_owned(),
         Answer::NotLeader(leadership) => {
-            format!("{} leads in term {}", slot(leadership.leader) + 1, leadership.term)
+            format!(
+                "{} leads in term {}",
+                slot(leadership.leader) + 1,
+                leadership.term
+            )
         }
         Answer::Unknown => "its fate is unknown".to_owned(),
     }

@@ -161,7 +161,10 @@ impl World {
     fn describe(&self) -> String {
         let mut text = format!("settled {}", self.clients.is_settled());
         for group in 0..self.plan.groups {
-            text += &format!("\ngroup {group}: committed {}", self.truths[group].committed());
+            text += &format!(
+                "\ngroup {group}: committed {}",
+                self.truths[group].committed()
+            );
             for (number, node) in self.nodes.iter().enumerate() {
                 let Some(hosted) = node.hosted.get(&group) else {
                     continue;
@@ -193,11 +196,12 @@ fn quietly(act: impl FnOnce()) -> Result<(), String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let loud = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            match IS_QUIET.get() {
-                true => PLACE.set(info.location().map_or_else(String::new, ToString::to_string)),
-                false => loud(info),
-            }
+        std::panic::set_hook(Box::new(move |info| match IS_QUIET.get() {
+            true => PLACE.set(
+                info.location()
+                    .map_or_else(String::new, ToString::to_string),
+            ),
+            false => loud(info),
         }));
     });
     IS_QUIET.set(true);

@@ -23,7 +23,11 @@ pub(crate) fn check(script: &str) {
             Some("nodes") => {
                 let nodes = number(words.next());
                 let voters = words.next().map_or(nodes, |word| number(Some(word)));
-                world = Some(World::new(Plan::quiet(nodes, voters), Trace::telling(), None));
+                world = Some(World::new(
+                    Plan::quiet(nodes, voters),
+                    Trace::telling(),
+                    None,
+                ));
             }
             Some(verb) => {
                 let world = world.as_mut().expect("a script begins with its nodes");
@@ -129,7 +133,8 @@ fn change(world: &mut World, words: &[&str]) {
     });
     let wishes: Vec<Change> = wishes.collect();
     let leader = node(words.first().copied());
-    if let Some(Err(refused)) = world.with_now(leader, 0, |replica| replica.change_members(&wishes)) {
+    if let Some(Err(refused)) = world.with_now(leader, 0, |replica| replica.change_members(&wishes))
+    {
         world.trace.tell(|| format!("refused: {refused}"));
     }
 }

@@ -89,7 +89,9 @@ impl Truth {
         let leader = *self.leaders.entry(term).or_insert(replica);
         assert_eq!(leader, replica, "one leader per term: term {term} has two");
         // What is committed is known in terms that never fall, so the last one of an earlier term decides.
-        let earlier = self.committed.partition_point(|entry| entry.known_in < term);
+        let earlier = self
+            .committed
+            .partition_point(|entry| entry.known_in < term);
         let Some(last) = earlier.checked_sub(1) else {
             return;
         };

@@ -65,10 +65,29 @@ pub(crate) struct Hosted {
 pub(crate) enum Event {
     Tick(usize),
     Deliver(usize, Message),
-    Synced { node: usize, life: u64 },
-    Fetched { node: usize, life: u64, group: usize, fetch: Fetch },
-    SnapshotSent { node: usize, life: u64, group: usize, peer: u64, has_arrived: bool },
-    Unreachable { node: usize, life: u64, group: usize, peer: u64 },
+    Synced {
+        node: usize,
+        life: u64,
+    },
+    Fetched {
+        node: usize,
+        life: u64,
+        group: usize,
+        fetch: Fetch,
+    },
+    SnapshotSent {
+        node: usize,
+        life: u64,
+        group: usize,
+        peer: u64,
+        has_arrived: bool,
+    },
+    Unreachable {
+        node: usize,
+        life: u64,
+        group: usize,
+        peer: u64,
+    },
     Client(usize),
     Produce(Box<Sent>),
     Reply(Ticket, Answer, Option<usize>),
@@ -117,11 +136,29 @@ impl World {
             Event::Tick(node) => self.tick(node),
             Event::Deliver(group, message) => self.deliver(group, message),
             Event::Synced { node, life } => self.synced(node, life),
-            Event::Fetched { node, life, group, fetch } => self.fetched(node, life, group, fetch),
-            Event::SnapshotSent { node, life, group, peer, has_arrived } => {
-                self.with(node, life, group, |replica| replica.snapshot_sent(peer, has_arrived));
+            Event::Fetched {
+                node,
+                life,
+                group,
+                fetch,
+            } => self.fetched(node, life, group, fetch),
+            Event::SnapshotSent {
+                node,
+                life,
+                group,
+                peer,
+                has_arrived,
+            } => {
+                self.with(node, life, group, |replica| {
+                    replica.snapshot_sent(peer, has_arrived)
+                });
             }
-            Event::Unreachable { node, life, group, peer } => {
+            Event::Unreachable {
+                node,
+                life,
+                group,
+                peer,
+            } => {
                 self.with(node, life, group, |replica| replica.unreachable(peer));
             }
             Event::Client(client) => self.client_acts(client),
@@ -129,7 +166,8 @@ impl World {
             Event::Reply(ticket, answer, leader) => {
                 let nodes = self.nodes.len();
                 let (rng, coverage) = (&mut self.rng, &mut self.coverage);
-                self.clients.answered(ticket, answer, leader, nodes, rng, coverage);
+                self.clients
+                    .answered(ticket, answer, leader, nodes, rng, coverage);
             }
             Event::Restart(node) => self.restart(node),
             Event::Nemesis => self.nemesis(),
@@ -139,7 +177,11 @@ impl World {
 
     /// Lets time pass.
     pub(crate) fn run_until(&mut self, time: u64) {
-        while self.queue.peek().is_some_and(|Reverse((at, ..))| *at <= time) {
+        while self
+            .queue
+            .peek()
+            .is_some_and(|Reverse((at, ..))| *at <= time)
+        {
             self.step();
         }
         self.now = time;
@@ -195,7 +237,8 @@ impl World {
             Crash::Kill => coverage.kills += 1,
             Crash::PowerCut => coverage.power_cuts += 1,
         }
-        self.trace.step("crash", [node as u64, how as u64, self.now, 0]);
+        self.trace
+            .step("crash", [node as u64, how as u64, self.now, 0]);
         let node = &mut self.nodes[node];
         node.disk.crash(how, rng, coverage);
         node.hosted.clear();
@@ -248,9 +291,18 @@ impl World {
         let hosted = self.nodes[node].hosted.remove(&group);
         let replica = hosted.expect("only what is hosted is destroyed").id;
         self.coverage.replicas_destroyed += 1;
-        self.trace.step("destroy", [node as u64, group as u64, replica, 0]);
+        self.trace
+            .step("destroy", [node as u64, group as u64, replica, 0]);
         let what = What::Destroy;
-        self.write(node, [Record { group, replica, what }], None);
+        self.write(
+            node,
+            [Record {
+                group,
+                replica,
+                what,
+            }],
+            None,
+        );
     }
 
     pub(crate) fn write(
@@ -288,10 +340,24 @@ impl World {
         let trim = chronik_core::group::Trim { index, term };
         let replica = hosted.id;
         let offset = self.truths[group].end_offset(index);
-        self.trace.step("trim", [node as u64, group as u64, index, 0]);
-        let notice = Notice::Trimmed { group, replica, trim, offset };
+        self.trace
+            .step("trim", [node as u64, group as u64, index, 0]);
+        let notice = Notice::Trimmed {
+            group,
+            replica,
+            trim,
+            offset,
+        };
         let what = What::Trim(trim, offset);
-        self.write(node, [Record { group, replica, what }], Some(notice));
+        self.write(
+            node,
+            [Record {
+                group,
+                replica,
+                what,
+            }],
+            Some(notice),
+        );
     }
 
     pub(crate) fn checkpoint(&mut self, node: usize) {
@@ -323,10 +389,14 @@ impl World {
             let hosted = node.hosted.get(&group);
             hosted.is_some_and(|hosted| hosted.replica.group().readiness().is_ok())
         };
-        let newest = self.nodes.iter().filter(leads).max_by_key(|node| {
-            node.hosted[&group].replica.group().term()
-        })?;
-        self.nodes.iter().position(|node| std::ptr::eq(node, newest))
+        let newest = self
+            .nodes
+            .iter()
+            .filter(leads)
+            .max_by_key(|node| node.hosted[&group].replica.group().term())?;
+        self.nodes
+            .iter()
+            .position(|node| std::ptr::eq(node, newest))
     }
 
     fn found(&mut self) {
@@ -396,7 +466,12 @@ impl World {
 
     fn deliver(&mut self, group: usize, message: Message) {
         let node = slot(message.to);
-        let described = [message.get_msg_type() as u64, message.from, message.to, message.index];
+        let described = [
+            message.get_msg_type() as u64,
+            message.from,
+            message.to,
+            message.index,
+        ];
         self.trace.step("deliver", described);
         let life = self.nodes[node].life;
         let addressed = self.nodes[node].hosted.get(&group);
@@ -415,7 +490,9 @@ impl World {
             return;
         }
         self.trace.step("synced", [node as u64, self.now, 0, 0]);
-        let notices = self.nodes[node].disk.synced(self.mutant, &mut self.coverage);
+        let notices = self.nodes[node]
+            .disk
+            .synced(self.mutant, &mut self.coverage);
         for notice in notices {
             self.notice(node, notice);
         }
@@ -436,7 +513,8 @@ impl World {
         let (rng, coverage) = (&mut self.rng, &mut self.coverage);
         let sent = self.clients.act(client, self.now, nodes, rng, coverage);
         for sent in sent {
-            self.trace.step("send", [sent.ticket, sent.target as u64, self.now, 0]);
+            self.trace
+                .step("send", [sent.ticket, sent.target as u64, self.now, 0]);
             if !self.rng.per_mille(self.plan.client_loss) {
                 let delay = self.rng.within(300, 3000);
                 self.after(delay, Event::Produce(Box::new(sent)));
@@ -448,15 +526,24 @@ impl World {
     }
 
     fn produce(&mut self, sent: Sent) {
-        let Sent { ticket, group, target, header, bytes } = sent;
-        self.trace.step("produce", [ticket, target as u64, self.now, 0]);
+        let Sent {
+            ticket,
+            group,
+            target,
+            header,
+            bytes,
+        } = sent;
+        self.trace
+            .step("produce", [ticket, target as u64, self.now, 0]);
         let is_full = self.nodes[target].disk.full_until > self.now;
         if is_full || !self.nodes[target].hosted.contains_key(&group) {
             let nowhere = Answer::NotLeader(Default::default());
             self.after(1000, Event::Reply(ticket, nowhere, None));
             return;
         }
-        self.with_now(target, group, |replica| replica.produce(ticket, header, bytes));
+        self.with_now(target, group, |replica| {
+            replica.produce(ticket, header, bytes)
+        });
         if let Some(hosted) = self.nodes[target].hosted.get(&group) {
             self.coverage.batches_parked += hosted.replica.parked() as u64;
         }
