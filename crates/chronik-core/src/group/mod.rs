@@ -388,9 +388,16 @@ impl Group {
         self.clamp_progress(peer);
     }
 
-    /// Offers a snapshot as of the trim point to one peer that needs it.
-    pub fn offer_snapshot(&mut self, state: Bytes) {
-        let trim = self.trim();
+    /// Offers a snapshot after which the log continues with the entry behind `index`, to one peer that needs it: a
+    /// data group's trim point, or the index that the state of a state group is as of.
+    pub fn offer_snapshot(&mut self, index: u64, state: Bytes) {
+        let applied = self.node.raft.raft_log.applied;
+        assert!(index <= applied, "what is not applied is in no snapshot");
+        let Some(term) = self.term_of(index).filter(|_| index >= self.trim().index) else {
+            // The log was trimmed while the state was made: the peer will ask again.
+            return;
+        };
+        let trim = Trim { index, term };
         let install = Install {
             trim,
             members: self.members(),
@@ -399,7 +406,8 @@ impl Group {
         };
         self.node.mut_store().offer(install);
         for peer in self.peers() {
-            let behind = |next: u64| next <= trim.index;
+            let trimmed = self.trim().index;
+            let behind = |next: u64| next <= trimmed;
             let progress = self.node.raft.prs().get(peer.replica);
             if peer.replica != self.replica() && progress.is_some_and(|p| behind(p.next_idx)) {
                 self.node.raft.send_append(peer.replica);

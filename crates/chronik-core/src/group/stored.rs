@@ -76,6 +76,13 @@ impl Stored {
         self.last_index = entry.index;
     }
 
+    /// The same for a state group, which applies it later.
+    pub fn unapplied_entry(&mut self, entry: &Entry) {
+        self.entry(entry);
+        self.tail.retain(|kept| kept.index < entry.index);
+        self.tail.push(entry.clone());
+    }
+
     /// Members that were in effect once everything up to `as_of` was applied.
     pub fn members(&mut self, as_of: u64, members: Members) {
         self.members = members;
@@ -103,6 +110,7 @@ impl Stored {
         self.terms.drain(..kept_from);
         self.terms.insert(0, trim.as_term_start());
         self.changes.retain(|change| change.index > trim.index);
+        self.tail.retain(|entry| entry.index > trim.index);
         self.trim = trim;
         self.last_index = self.last_index.max(trim.index);
     }

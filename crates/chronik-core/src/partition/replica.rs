@@ -334,7 +334,7 @@ impl Replica {
 
     fn offer_snapshot(&mut self) {
         let state = self.log.snapshot(self.group.committed());
-        self.group.offer_snapshot(state);
+        self.group.offer_snapshot(self.group.trim().index, state);
     }
 }
 

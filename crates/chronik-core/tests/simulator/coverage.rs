@@ -36,6 +36,7 @@ counters!(
     truncations,
     snapshots_sent,
     snapshots_installed,
+    states_installed,
     fetches,
     trims,
     checkpoints,

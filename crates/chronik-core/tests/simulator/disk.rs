@@ -7,9 +7,9 @@ use bytes::Bytes;
 use chronik_core::fault::{Fault, Planted};
 use chronik_core::group::eraftpb::Entry;
 use chronik_core::group::{HardState, Install, Members, Trim};
-use chronik_core::partition::Restore;
 
 use crate::coverage::Coverage;
+use crate::machine::Restoring;
 use crate::mutants::Mutant;
 use crate::rng::Rng;
 
@@ -238,7 +238,7 @@ impl Disk {
     }
 
     /// What a restart finds. First it syncs what it is going to trust.
-    pub(crate) fn recover(&mut self, mutant: Option<Mutant>) -> BTreeMap<usize, (u64, Restore)> {
+    pub(crate) fn recover(&mut self, mutant: Option<Mutant>) -> BTreeMap<usize, (u64, Restoring)> {
         if mutant != Some(Mutant::UnsyncedFrameTrusted) {
             let frames = self.segments.iter_mut().flatten();
             frames.for_each(|frame| frame.is_durable = true);
@@ -268,6 +268,13 @@ impl Disk {
             );
         }
         restored
+    }
+
+    /// Up to where the checkpoint holds what a state group applied.
+    pub(crate) fn applied_in_checkpoint(&self, group: usize, replica: u64) -> u64 {
+        let of_replica = |state: &&State| state.group == group && state.replica == replica;
+        let state = self.checkpoint.states.iter().find(of_replica);
+        state.map_or(0, |state| state.restore().stored().applied)
     }
 
     /// Whether an entry is on this disk for good.
@@ -412,8 +419,8 @@ impl Checkpoint {
 }
 
 impl State {
-    fn restore(&self) -> Restore {
-        let mut restore = Restore::decode(&self.bytes).expect("a checkpoint can be read");
+    fn restore(&self) -> Restoring {
+        let mut restore = Restoring::decode(self.group, &self.bytes);
         let (trim, offset) = self.trim;
         if trim.index > restore.stored().trim.index {
             restore.trim(trim, offset);
@@ -558,13 +565,14 @@ fn covered_entries(
     rows.into_values().collect()
 }
 
-fn replay(record: &Record, restored: &mut BTreeMap<usize, (u64, Restore)>, mutant: Option<Mutant>) {
+fn replay(
+    record: &Record,
+    restored: &mut BTreeMap<usize, (u64, Restoring)>,
+    mutant: Option<Mutant>,
+) {
     match &record.what {
         What::Create(voters) => {
-            let mut restore = match voters.is_empty() {
-                true => Restore::joining(),
-                false => Restore::born(voters.clone()),
-            };
+            let mut restore = Restoring::born(record.group, voters.clone());
             plant(&mut restore, mutant);
             restored.insert(record.group, (record.replica, restore));
             return;
@@ -582,15 +590,13 @@ fn replay(record: &Record, restored: &mut BTreeMap<usize, (u64, Restore)>, mutan
         What::HardState(hard_state) => restore.hard_state(*hard_state),
         What::Entry(entry) => restore.entry(entry),
         What::Members(as_of, members) => restore.members(*as_of, members.clone()),
-        What::Install(install) => restore
-            .install(install)
-            .expect("it was read before it was written"),
+        What::Install(install) => restore.install(install),
         What::Trim(trim, offset) => restore.trim(*trim, *offset),
         What::Create(_) | What::Destroy => {}
     }
 }
 
-fn plant(restore: &mut Restore, mutant: Option<Mutant>) {
+fn plant(restore: &mut Restoring, mutant: Option<Mutant>) {
     if let Some(fault) = mutant.and_then(Mutant::in_core) {
         restore.plant(Planted::new(fault));
     }

@@ -5,6 +5,7 @@
 mod clients;
 mod coverage;
 mod disk;
+mod machine;
 mod mutants;
 mod nemesis;
 mod network;

@@ -1,9 +1,9 @@
 //! What a seed decides: how the cluster is built, what goes wrong, and what its operator does meanwhile.
 
 use chronik_core::group::{Change, Members};
-use chronik_core::partition::Replica;
 
 use crate::disk::Crash;
+use crate::machine::{Machine, STATE_GROUP};
 use crate::network::Weather;
 use crate::rng::Rng;
 use crate::world::{Event, World, slot};
@@ -44,7 +44,7 @@ impl Plan {
             seed,
             nodes: 5,
             voters: *rng.pick(&[1, 3, 3, 3, 3, 5]).expect("there are sizes"),
-            groups: 2,
+            groups: 3,
             tick_us: 10_000,
             sync_us: *rng
                 .pick(&[(100, 500), (500, 5_000), (3_000, 20_000)])
@@ -104,7 +104,7 @@ impl World {
         self.clients.add(0, false, 1);
         for group in 1..self.plan.groups {
             // Nearly idle: its newest vote grows old on disk.
-            self.clients.add(group, true, 1);
+            self.clients.add(group, group != STATE_GROUP, 1);
         }
         for client in 0..self.clients.all.len() {
             let first = self.rng.within(1000, 100_000);
@@ -198,7 +198,7 @@ impl World {
             5..=8 => self.read(node, group),
             9 => self.suspect(node, group),
             10 => {
-                self.with_now(node, group, Replica::campaign);
+                self.with_now(node, group, Machine::campaign);
             }
             11 => self.hand_over(group),
             12..=14 => self.change(group),

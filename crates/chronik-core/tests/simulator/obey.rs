@@ -2,9 +2,10 @@
 
 use chronik_core::group::eraftpb::{Message, MessageType};
 use chronik_core::group::{Action, Leadership, Persist};
-use chronik_core::partition::{Answer, Order, Ticket};
+use chronik_core::partition::{Answer, Log, Order, Ticket};
 
 use crate::disk::{Notice, Record, What};
+use crate::machine::{Machine, STATE_GROUP};
 use crate::world::{Event, World, slot};
 
 impl World {
@@ -153,6 +154,7 @@ impl World {
         };
         if let Some(install) = install {
             self.coverage.snapshots_installed += 1;
+            self.coverage.states_installed += u64::from(group == STATE_GROUP);
             let trim = install.trim;
             let hosted = self.nodes[node].hosted.get_mut(&group);
             hosted.expect("only hosted replicas order").members = install.members.clone();
@@ -317,8 +319,13 @@ impl World {
             }
         }
         hosted.seen_commit = committed;
+        if let Machine::State(state) = &mut hosted.replica {
+            let news = std::mem::take(&mut state.news);
+            news.into_iter()
+                .for_each(|(index, state)| truth.applied(index, state));
+        }
         assert_eq!(
-            hosted.replica.log().high_watermark(),
+            hosted.replica.log().map_or(0, Log::high_watermark),
             truth.end_offset(committed),
             "offsets are the same everywhere: replica {} at entry {committed}",
             hosted.id

@@ -140,7 +140,7 @@ impl World {
                 .iter()
                 .filter_map(|node| node.hosted.get(&group))
                 .filter(|hosted| members.contains(hosted.id))
-                .map(|hosted| hosted.replica.log())
+                .filter_map(|hosted| hosted.replica.log())
                 .collect();
             for log in &logs {
                 assert_eq!(

@@ -5,9 +5,9 @@
 use std::fmt::Write as _;
 
 use chronik_core::group::Change;
-use chronik_core::partition::Replica;
 
 use crate::disk::Crash;
+use crate::machine::Machine;
 use crate::nemesis::Plan;
 use crate::trace::Trace;
 use crate::world::{Event, World};
@@ -60,7 +60,7 @@ fn play(world: &mut World, verb: &str, words: &[&str]) {
             world.run_until(world.now);
         }
         "step-down" => step_down(world, node(first), words.get(1).copied()),
-        "campaign" => told(world.with_now(node(first), 0, Replica::campaign)),
+        "campaign" => told(world.with_now(node(first), 0, Machine::campaign)),
         "suspect" => {
             let leader = replica_on(world, node(words.get(1).copied()));
             told(world.with_now(node(first), 0, |replica| {

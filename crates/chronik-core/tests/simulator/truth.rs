@@ -13,6 +13,10 @@ use chronik_core::partition::batch;
 pub(crate) struct Truth {
     /// Committed entries, from index 2 on: a group begins as if index 1 were trimmed.
     committed: Vec<Committed>,
+    /// Its entries are commands and not records.
+    is_state: bool,
+    /// The state after each applied entry.
+    states: BTreeMap<u64, u64>,
     /// Every entry that any replica ever had: what it holds and the term before it.
     entries: BTreeMap<(u64, u64), (u64, u64)>,
     leaders: BTreeMap<u64, u64>,
@@ -45,8 +49,9 @@ pub(crate) enum BatchName {
 }
 
 impl Truth {
-    pub(crate) fn new(voters: Vec<u64>) -> Truth {
+    pub(crate) fn new(voters: Vec<u64>, is_state: bool) -> Truth {
         Truth {
+            is_state,
             members: (1, Members::of_voters(voters)),
             ..Truth::default()
         }
@@ -126,7 +131,10 @@ impl Truth {
         }
         assert_eq!(at, self.committed.len(), "entries are committed in order");
         let mut end_offset = self.end_offset(entry.index - 1);
-        if !changes_members(entry) {
+        if self.is_state && !changes_members(entry) && !entry.data.is_empty() {
+            let first = self.plain.insert(number(&entry.data), entry.index as i64);
+            assert!(first.is_none(), "a command is in the log once");
+        } else if !self.is_state && !changes_members(entry) {
             end_offset = self.commits_batches(entry, end_offset);
         }
         self.committed.push(Committed {
@@ -150,6 +158,15 @@ impl Truth {
         assert_eq!(
             offset, base_offset,
             "acknowledged where it is: {name:?} is at {offset}"
+        );
+    }
+
+    /// Every replica that applied the same entries is in the same state.
+    pub(crate) fn applied(&mut self, index: u64, state: u64) {
+        let known = *self.states.entry(index).or_insert(state);
+        assert_eq!(
+            known, state,
+            "the state after entry {index} is the same everywhere"
         );
     }
 
@@ -193,7 +210,9 @@ impl Truth {
                 self.batches
                     .insert((header.producer_id, header.base_sequence), place);
             } else {
-                let first = self.plain.insert(payload(bytes), place);
+                let first = self
+                    .plain
+                    .insert(number(&bytes[batch::HEADER_LEN..]), place);
                 assert!(first.is_none(), "what was sent once is in the log once");
             }
         }
@@ -201,10 +220,9 @@ impl Truth {
     }
 }
 
-/// The number behind a batch's header.
-fn payload(batch: &[u8]) -> u64 {
-    let bytes = batch[batch::HEADER_LEN..].first_chunk();
-    u64::from_be_bytes(*bytes.expect("every batch carries a number"))
+fn number(bytes: &[u8]) -> u64 {
+    let bytes = bytes.first_chunk();
+    u64::from_be_bytes(*bytes.expect("everything that is written carries a number"))
 }
 
 fn content(entry: &Entry) -> u64 {

@@ -7,11 +7,12 @@ use chronik_core::fault::Planted;
 use chronik_core::group::eraftpb::Message;
 use chronik_core::group::{Fetch, Members, Settings};
 use chronik_core::ids::GroupUid;
-use chronik_core::partition::{Answer, Replica, Ticket};
+use chronik_core::partition::{Answer, Log, Ticket};
 
 use crate::clients::{Clients, Sent};
 use crate::coverage::Coverage;
 use crate::disk::{Crash, Disk, Notice, Record, What};
+use crate::machine::{Machine, Restoring, STATE_GROUP};
 use crate::mutants::Mutant;
 use crate::nemesis::Plan;
 use crate::network::Network;
@@ -51,7 +52,7 @@ pub(crate) struct Node {
 /// A replica in a running process.
 pub(crate) struct Hosted {
     pub(crate) id: u64,
-    pub(crate) replica: Replica,
+    pub(crate) replica: Machine,
     /// Up to here its commits were compared with the truth.
     pub(crate) seen_commit: u64,
     pub(crate) high_watermark: i64,
@@ -212,7 +213,7 @@ impl World {
         node: usize,
         life: u64,
         group: usize,
-        act: impl FnOnce(&mut Replica) -> T,
+        act: impl FnOnce(&mut Machine) -> T,
     ) -> Option<T> {
         let alive = self.nodes[node].is_up && self.nodes[node].life == life;
         let hosted = self.nodes[node].hosted.get_mut(&group).filter(|_| alive)?;
@@ -226,7 +227,7 @@ impl World {
         &mut self,
         node: usize,
         group: usize,
-        act: impl FnOnce(&mut Replica) -> T,
+        act: impl FnOnce(&mut Machine) -> T,
     ) -> Option<T> {
         self.with(node, self.nodes[node].life, group, act)
     }
@@ -257,7 +258,7 @@ impl World {
         let restored = self.nodes[node].disk.recover(mutant);
         for (group, (id, restore)) in restored {
             let settings = self.settings(node, group, id);
-            let replica = restore.into_replica(&settings);
+            let replica = restore.into_machine(&settings);
             self.host(node, group, id, replica);
             self.settle(node, group);
         }
@@ -274,12 +275,9 @@ impl World {
             replica: id,
             what: What::Create(voters.clone()),
         };
-        let restore = match voters.is_empty() {
-            true => chronik_core::partition::Restore::joining(),
-            false => chronik_core::partition::Restore::born(voters),
-        };
+        let restore = Restoring::born(group, voters);
         self.write(node, [record], None);
-        let mut replica = restore.into_replica(&self.settings(node, group, id));
+        let mut replica = restore.into_machine(&self.settings(node, group, id));
         if let Some(fault) = self.mutant.and_then(Mutant::in_core) {
             replica.plant(Planted::new(fault));
         }
@@ -334,6 +332,12 @@ impl World {
         };
         let group_state = hosted.replica.group();
         if index <= group_state.trim().index || index > group_state.trimmable() {
+            return;
+        }
+        let covered = self.nodes[node]
+            .disk
+            .applied_in_checkpoint(group, hosted.id);
+        if group == STATE_GROUP && index > covered {
             return;
         }
         let term = group_state.term_of(index).expect("a kept entry has a term");
@@ -414,7 +418,8 @@ impl World {
         }
         let voters: Vec<u64> = (1..=self.plan.voters as u64).collect();
         for group in 0..self.plan.groups {
-            self.truths.push(Truth::new(voters.clone()));
+            self.truths
+                .push(Truth::new(voters.clone(), group == STATE_GROUP));
             for node in 0..self.plan.voters {
                 self.create(node, group, voters.clone());
             }
@@ -426,13 +431,13 @@ impl World {
         }
     }
 
-    fn host(&mut self, node: usize, group: usize, id: u64, replica: Replica) {
+    fn host(&mut self, node: usize, group: usize, id: u64, replica: Machine) {
         let hosted = Hosted {
             id,
             seen_commit: replica.group().trim().index,
             members: replica.group().members(),
             members_before: Vec::new(),
-            high_watermark: replica.log().high_watermark(),
+            high_watermark: replica.log().map_or(0, Log::high_watermark),
             replica,
             reads: VecDeque::new(),
         };
@@ -448,7 +453,7 @@ impl World {
             boot: self.nodes[node].life,
             election_ticks: 10 + 3 * rank as usize,
             heartbeat_ticks: 3,
-            applies_entries: false,
+            applies_entries: group == STATE_GROUP,
         }
     }
 
@@ -460,7 +465,7 @@ impl World {
             return;
         }
         for group in 0..self.plan.groups {
-            self.with_now(node, group, Replica::tick);
+            self.with_now(node, group, Machine::tick);
         }
     }
 
