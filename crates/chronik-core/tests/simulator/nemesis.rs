@@ -174,6 +174,18 @@ impl World {
         }
     }
 
+    /// A snapshot replaces a log: a good moment for a crash.
+    pub(crate) fn tempt(&mut self, node: usize) {
+        if self.plan.is_rough && self.rng.below(6) == 0 {
+            let how = match self.rng.below(2) {
+                0 => Crash::Kill,
+                _ => Crash::PowerCut,
+            };
+            let delay = self.rng.within(0, 30_000);
+            self.after(delay, Event::Crash(node, how));
+        }
+    }
+
     /// What operators, retention and the node's own watchers do.
     pub(crate) fn operate(&mut self) {
         if !self.plan.is_rough {
@@ -215,7 +227,7 @@ impl World {
         }
     }
 
-    fn crash_for_a_while(&mut self, node: usize, how: Crash) {
+    pub(crate) fn crash_for_a_while(&mut self, node: usize, how: Crash) {
         if !self.nodes[node].is_up {
             // The room's power fails while the process is down: what the kernel kept is gone.
             if how == Crash::PowerCut {

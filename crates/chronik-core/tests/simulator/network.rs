@@ -63,7 +63,7 @@ impl Network {
         let mut arrives = now + rng.within(weather.least_delay_us, weather.most_delay_us);
         let last = self.last_arrival.entry((from, to, lane)).or_default();
         if rng.per_mille(weather.overtaken) {
-            arrives += 3 * weather.most_delay_us;
+            arrives += rng.within(3, 40) * weather.most_delay_us;
             coverage.messages_overtaken += 1;
         } else {
             arrives = arrives.max(*last);

@@ -153,6 +153,7 @@ impl World {
             })
         };
         if let Some(install) = install {
+            self.tempt(node);
             self.coverage.snapshots_installed += 1;
             self.coverage.states_installed += u64::from(group == STATE_GROUP);
             let trim = install.trim;

@@ -92,6 +92,7 @@ pub(crate) enum Event {
     Client(usize),
     Produce(Box<Sent>),
     Reply(Ticket, Answer, Option<usize>),
+    Crash(usize, Crash),
     Restart(usize),
     Nemesis,
     Operator,
@@ -170,6 +171,7 @@ impl World {
                 self.clients
                     .answered(ticket, answer, leader, nodes, rng, coverage);
             }
+            Event::Crash(node, how) => self.crash_for_a_while(node, how),
             Event::Restart(node) => self.restart(node),
             Event::Nemesis => self.nemesis(),
             Event::Operator => self.operate(),
