@@ -1,6 +1,7 @@
 //! The deterministic simulator: clusters of replicas under faults, every step checked, every run given by a seed.
 //!
-//! `CHRONIK_SIM_SEEDS` says how many seeds a run tries, `CHRONIK_SIM_FROM` where it begins.
+//! `CHRONIK_SIM_SEEDS` says how many seeds a run tries, `CHRONIK_SIM_FROM` where it begins. Many seeds want the
+//! profile `simulation`: optimized, with every assertion.
 
 mod clients;
 mod coverage;

@@ -1,4 +1,6 @@
 //! Seeds that found a mistake, and what it was. They run with every test.
+//!
+//! A change of what seeds decide gives each of them another story; a story worth keeping for ever is a script.
 
 /// The seed, and the promise that it saw broken.
 pub(crate) const PINNED: &[(u64, &str)] = &[
