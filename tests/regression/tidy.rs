@@ -6,7 +6,15 @@ use std::path::{Path, PathBuf};
 use chronik_local::workspace_dir;
 
 /// What `chronik-core` may depend on: nothing that does I/O, tells the time or makes chance.
-const CORE_DEPENDENCIES: [&str; 6] = ["bytes", "crc32c", "imbl", "raft", "slog", "thiserror"];
+const CORE_DEPENDENCIES: [&str; 7] = [
+    "bytes",
+    "crc32c",
+    "imbl",
+    "protobuf",
+    "raft",
+    "slog",
+    "thiserror",
+];
 /// What the sources of `chronik-core` may not name.
 const CORE_FORBIDDEN: [&str; 8] = [
     "tokio::",

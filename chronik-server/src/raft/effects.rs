@@ -32,6 +32,12 @@ impl Shard {
                 Action::Persist(persist) => self.persist(group, persist),
                 Action::Committed { index } => self.committed(group, index),
                 Action::Apply(entries) => self.apply(group, entries),
+                other @ (Action::Members { .. }
+                | Action::Fetch(_)
+                | Action::SnapshotWanted
+                | Action::ReadConfirmed { .. }) => {
+                    unreachable!("a group of one voter has no use for {other:?}")
+                }
             }
         }
     }

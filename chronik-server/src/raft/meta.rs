@@ -175,6 +175,8 @@ impl Shard {
         GroupSettings {
             uid: group,
             replica: self.settings.replica,
+            // The only voter asks nobody, so nobody could answer an earlier life.
+            boot: 0,
             election_ticks: self.settings.election_ticks,
             heartbeat_ticks: self.settings.heartbeat_ticks,
             applies_entries: group == GroupUid::META,

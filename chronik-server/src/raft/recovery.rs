@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chronik_core::catalog::{Catalog, Command, Node};
 use chronik_core::group::eraftpb::Entry;
-use chronik_core::group::{Group, HardState, Stored, TermStart, Trim};
+use chronik_core::group::{Group, HardState, Members, Stored, TermStart, Trim};
 use chronik_core::ids::{GroupUid, TopicId};
 use chronik_core::partition::{Log, batch};
 use chronik_core::wire::{Reader, WireError};
@@ -433,7 +433,8 @@ pub(super) fn rebuild(
     };
     let mut stored = Stored {
         hard_state,
-        voters: birth.voters,
+        members: Members::of_voters(birth.voters),
+        members_as_of: recovered.trim.index,
         trim: Trim {
             index: recovered.trim.index,
             term: recovered.trim.term,
@@ -442,6 +443,7 @@ pub(super) fn rebuild(
         terms: replayed.terms,
         applied: recovered.trim.index,
         tail: Vec::new(),
+        changes: Vec::new(),
     };
     let state = match replayed.kind {
         ReplayedKind::Meta {

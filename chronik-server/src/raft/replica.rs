@@ -132,9 +132,9 @@ impl Replica {
         } = append;
         if let Err(refused) = self.group.readiness() {
             let error = match refused {
-                ProposeRefused::NotLeader | ProposeRefused::NotReady => {
-                    AppendError::NotLeader(self.hint())
-                }
+                ProposeRefused::NotLeader
+                | ProposeRefused::NotReady
+                | ProposeRefused::Transferring => AppendError::NotLeader(self.hint()),
             };
             let _ = reply.send(Err(error));
             return false;

@@ -20,6 +20,7 @@ fn settings(uid: GroupUid) -> Settings {
     Settings {
         uid,
         replica: 7,
+        boot: 0,
         election_ticks: 10,
         heartbeat_ticks: 2,
         applies_entries: uid == GroupUid::META,
@@ -64,6 +65,7 @@ fn settle(replica: &mut Replica) {
                     .group
                     .applied(entries.last().expect("never empty").index),
                 Action::Send(messages) => assert!(messages.is_empty()),
+                other => panic!("{other:?} in a group of one voter"),
             }
         }
     }

@@ -8,10 +8,12 @@
 //! - [`partition`]: what a Kafka partition adds to a group: offsets, epochs, idempotent producers.
 //! - [`catalog`]: the replicated state of the metadata group: topics, placement, configs, producer ids.
 //! - [`consumer_group`]: the classic group coordinator.
+//! - [`fault`]: what the simulator may break on purpose.
 //! - [`wire`]: the small bounded reader and writer that the disk formats above share.
 
 pub mod catalog;
 pub mod consumer_group;
+pub mod fault;
 pub mod group;
 pub mod ids;
 pub mod partition;

@@ -4,7 +4,13 @@
 //! *persisted* when [`Group::persisted`] reports its number. Between the two nothing leaves that promises
 //! durability. The rules behind the order of steps in [`Group::drain`] are in the architecture notes.
 
+mod install;
+mod members;
+mod reads;
+mod ready;
 mod storage;
+mod stored;
+mod transfer;
 
 #[cfg(test)]
 mod tests;
@@ -12,50 +18,35 @@ mod tests;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use raft::eraftpb::{Entry, EntryType, Message, MessageType};
-use raft::{Config, RawNode, StateRole};
+use raft::eraftpb::{Entry, Message, MessageType};
+use raft::{Config, RawNode, SnapshotStatus, StateRole};
 
+use crate::fault::{Fault, Planted};
 use crate::ids::GroupUid;
 use crate::wire::{Reader, WireError, Writer};
+pub use install::Install;
+pub use members::{Change, ChangeRefused, Members};
 pub use raft::eraftpb;
+use reads::Reads;
 use storage::View;
 pub use storage::{TermStart, Trim};
+pub use stored::{HardState, Stored, changes_members};
+pub use transfer::TransferRefused;
 
-/// What a group is built from: its place in the cluster and all that its storage remembers.
+/// What a group is built from: its place in the cluster and what its owner is.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub uid: GroupUid,
     /// This replica, in one incarnation: never a plain node id.
     pub replica: u64,
+    /// Different in every life of the process.
+    pub boot: u64,
     /// Ticks without a leader before this replica campaigns; different on every voter of the group, because equal
     /// values collide for ever.
     pub election_ticks: usize,
     pub heartbeat_ticks: usize,
     /// A state group applies its entries; a data group's entries are records that nobody applies.
     pub applies_entries: bool,
-}
-
-/// What storage remembers of a group, [`Stored::new`] for one that is just born.
-#[derive(Clone, Debug)]
-pub struct Stored {
-    pub hard_state: HardState,
-    pub voters: Vec<u64>,
-    pub trim: Trim,
-    pub last_index: u64,
-    /// Where terms begin, from the trim point on.
-    pub terms: Vec<TermStart>,
-    /// Up to where entries are applied.
-    pub applied: u64,
-    /// The last entries of a state group, from `applied + 1` on; empty for a data group.
-    pub tail: Vec<Entry>,
-}
-
-/// The part of Raft's state that must never go back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HardState {
-    pub term: u64,
-    pub vote: u64,
-    pub commit: u64,
 }
 
 /// Who leads, as far as this replica knows. `term` and `leader` change as a pair.
@@ -75,18 +66,49 @@ pub enum Action {
     Send(Vec<Message>),
     /// Make this durable, then report `number`.
     Persist(Persist),
+    /// Write down who takes part, behind everything that was to be persisted so far. Nobody waits for it.
+    Members { as_of: u64, members: Members },
     /// The commit index moved.
     Committed { index: u64 },
     /// Entries of a state group to apply, in order.
     Apply(Vec<Entry>),
+    /// Read these entries from the log for a peer and hand them to [`Group::fetched`].
+    Fetch(Fetch),
+    /// A peer needs a snapshot: hand one to [`Group::offer_snapshot`].
+    SnapshotWanted,
+    /// All reads of this round and before may be answered as of `index`, which is committed here.
+    ReadConfirmed { round: u64, index: u64 },
 }
 
 #[derive(Debug)]
 pub struct Persist {
     pub number: u64,
-    /// Stands before the entries in the log.
+    /// Stands before everything else in the log, and kills all earlier entries.
+    pub install: Option<Install>,
+    /// Stands before the entries in the log, in the same frame.
     pub hard_state: Option<HardState>,
     pub entries: Vec<Entry>,
+}
+
+/// Entries that a peer needs and memory no longer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fetch {
+    pub id: u64,
+    /// The first index wanted, and the one after the last.
+    pub low: u64,
+    pub high: u64,
+    /// Fewer entries are welcome, at least one.
+    pub max_bytes: u64,
+}
+
+/// How far a peer is, in the eyes of the leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    pub replica: u64,
+    /// Its log is known to be the leader's up to here, durably.
+    pub matched: u64,
+    /// It was heard of in this election timeout.
+    pub is_active: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -95,6 +117,8 @@ pub enum ProposeRefused {
     NotLeader,
     #[error("this replica leads, but its term has no committed entry yet")]
     NotReady,
+    #[error("leadership is being handed over: the proposal may wait until that has ended")]
+    Transferring,
 }
 
 /// One replica of one Raft group.
@@ -104,10 +128,16 @@ pub struct Group {
     applies_entries: bool,
     leadership: Leadership,
     committed: u64,
+    /// What the entries up to here say about members is in effect.
+    members_as_of: u64,
     /// Readies whose bytes are on their way, with the messages that wait for them.
     unpersisted: VecDeque<Unpersisted>,
-    /// The first index of the own term, while leading.
-    own_term_from: Option<u64>,
+    /// A commit index that is not worth a write of its own: it goes with the next one.
+    unwritten: Option<HardState>,
+    /// The ready that installs a snapshot, until it is durable.
+    installing: Option<u64>,
+    reads: Reads,
+    planted: Planted,
 }
 
 struct Unpersisted {
@@ -124,13 +154,9 @@ impl Group {
     pub fn new(settings: &Settings, stored: Stored) -> Group {
         let applied = match settings.applies_entries {
             true => stored.applied.max(stored.trim.index),
-            // Nobody applies records: everything that is committed counts as applied.
-            false => stored
-                .hard_state
-                .commit
-                .clamp(stored.trim.index, stored.last_index),
+            false => applied_records(&stored),
         };
-        let commit = stored.hard_state.commit.max(applied).min(stored.last_index);
+        let commit = stored.commit(applied);
         let config = Config {
             id: settings.replica,
             election_tick: settings.election_ticks,
@@ -147,6 +173,7 @@ impl Group {
             max_committed_size_per_ready: raft::NO_LIMIT,
             ..Config::default()
         };
+        let members_as_of = stored.members_as_of;
         let view = View::new(stored, commit, settings.applies_entries);
         let logger = slog::Logger::root(slog::Discard, slog::o!());
         let node = RawNode::new(&config, view, &logger)
@@ -158,13 +185,25 @@ impl Group {
             applies_entries: settings.applies_entries,
             leadership: Leadership { term, leader: 0 },
             committed: commit,
+            members_as_of,
             unpersisted: VecDeque::new(),
-            own_term_from: None,
+            unwritten: None,
+            installing: None,
+            reads: Reads::new(settings.boot),
+            planted: Planted::default(),
         }
+    }
+
+    pub fn plant(&mut self, fault: Planted) {
+        self.planted = fault;
     }
 
     pub fn uid(&self) -> GroupUid {
         self.uid
+    }
+
+    pub fn replica(&self) -> u64 {
+        self.node.raft.id
     }
 
     pub fn leadership(&self) -> Leadership {
@@ -183,6 +222,11 @@ impl Group {
         self.node.raft.raft_log.last_index()
     }
 
+    /// The last entry that was ordered to be written.
+    pub fn stored_last_index(&self) -> u64 {
+        self.node.store().stored_last_index()
+    }
+
     pub fn committed(&self) -> u64 {
         self.committed
     }
@@ -191,10 +235,30 @@ impl Group {
         self.node.store().trim()
     }
 
+    pub fn members(&self) -> Members {
+        Members::from_raft(self.node.store().conf_state())
+    }
+
     /// A group of one voter needs nobody's time: it leads as soon as it exists.
     pub fn is_alone(&self) -> bool {
-        let members = self.node.raft.prs();
-        members.iter().count() == 1 && members.conf().voters().contains(self.node.raft.id)
+        self.wins_alone() && self.node.raft.prs().iter().count() == 1
+    }
+
+    /// How far each peer is, by replica; empty unless this replica leads.
+    pub fn peers(&self) -> Vec<Peer> {
+        if !self.is_leader() {
+            return Vec::new();
+        }
+        let progress = self.node.raft.prs().iter();
+        let mut peers: Vec<Peer> = progress
+            .map(|(replica, progress)| Peer {
+                replica: *replica,
+                matched: progress.matched,
+                is_active: progress.recent_active || *replica == self.replica(),
+            })
+            .collect();
+        peers.sort_unstable_by_key(|peer| peer.replica);
+        peers
     }
 
     /// Whether a proposal would be taken now.
@@ -202,9 +266,12 @@ impl Group {
         if !self.is_leader() {
             return Err(ProposeRefused::NotLeader);
         }
-        match self.own_term_from {
-            Some(index) if index <= self.committed => Ok(()),
-            _ => Err(ProposeRefused::NotReady),
+        if self.node.raft.lead_transferee.is_some() {
+            return Err(ProposeRefused::Transferring);
+        }
+        match self.node.raft.commit_to_current_term() {
+            true => Ok(()),
+            false => Err(ProposeRefused::NotReady),
         }
     }
 
@@ -230,38 +297,133 @@ impl Group {
         Ok(first)
     }
 
+    /// Proposes other members: a single change directly, several through a joint state.
+    pub fn change_members(&mut self, changes: &[Change]) -> Result<(), ChangeRefused> {
+        match self.readiness() {
+            Ok(()) => {}
+            Err(ProposeRefused::NotLeader) => return Err(ChangeRefused::NotLeader),
+            Err(ProposeRefused::NotReady) => return Err(ChangeRefused::Unfinished),
+            Err(ProposeRefused::Transferring) => return Err(ChangeRefused::Transferring),
+        }
+        let members = self.members();
+        if members.is_joint() || self.node.raft.has_pending_conf() {
+            return Err(ChangeRefused::Unfinished);
+        }
+        if changes.is_empty() {
+            return Err(ChangeRefused::Nothing);
+        }
+        if members.voters_after(changes).is_empty() {
+            return Err(ChangeRefused::NoVoters);
+        }
+        self.node
+            .propose_conf_change(Vec::new(), members::proposal(changes))
+            .expect("a ready leader takes changes of any size");
+        Ok(())
+    }
+
+    /// A message of a peer. What is malformed, forwarded or not meant for this replica is dropped: a peer that
+    /// needs an answer asks again.
+    pub fn step(&mut self, mut message: Message) {
+        let is_welcome = match message.get_msg_type() {
+            // Offsets are given by the leader alone, and each replica knows whom to ask.
+            MessageType::MsgPropose | MessageType::MsgTransferLeader => false,
+            MessageType::MsgTimeoutNow => self.may_campaign(),
+            MessageType::MsgSnapshot => Install::from_raft(message.get_snapshot()).is_some(),
+            _ => true,
+        };
+        if !is_welcome || message.to != self.replica() {
+            return;
+        }
+        if self.planted.is(Fault::StaleTermAccepted) && message.term != 0 {
+            message.term = message.term.max(self.term());
+        }
+        let from = message.from;
+        // An error means that the sender is no member, or that there is nobody to forward to.
+        let _ = self.node.step(message);
+        self.clamp_progress(from);
+    }
+
     /// One tick of time.
     pub fn tick(&mut self) {
-        self.node.tick();
+        if self.is_leader() || self.may_campaign() {
+            self.node.tick();
+        }
+        if let Some(context) = self.reads.tick() {
+            self.node.read_index(context);
+        }
     }
 
     /// Stands for election if it may.
     pub fn campaign(&mut self) {
-        if self.node.raft.promotable() && !self.is_leader() {
+        if self.node.raft.promotable() && !self.is_leader() && self.may_campaign() {
             // An error means that the group cannot be led from here now, which the next tick finds out as well.
             let _ = self.node.campaign();
         }
     }
 
-    /// Everything up to this number is durable.
-    pub fn persisted(&mut self, number: u64, out: &mut Vec<Action>) {
-        while let Some(ready) = self
-            .unpersisted
-            .pop_front_if(|ready| ready.number <= number)
-        {
-            if !ready.messages.is_empty() {
-                out.push(Action::Send(ready.messages));
-            }
+    /// The node of this leader is dead, says who watches nodes: its lease no longer forbids an election.
+    pub fn suspect(&mut self, leader: u64) {
+        if !self.is_leader() && self.node.raft.leader_id == leader {
+            self.node.raft.leader_id = 0;
         }
-        self.node.on_persist_ready(number);
     }
 
-    /// The same tail after every event: turns what Raft wants into orders.
-    pub fn drain(&mut self, out: &mut Vec<Action>) {
-        while self.node.has_ready() {
-            self.accept_ready(out);
+    /// Asks for a linearizable read; [`Action::ReadConfirmed`] of this round or a later one answers it.
+    pub fn read_index(&mut self) -> u64 {
+        self.reads.want()
+    }
+
+    /// Messages to this peer may have been lost.
+    pub fn unreachable(&mut self, peer: u64) {
+        self.node.report_unreachable(peer);
+    }
+
+    /// What became of a snapshot that was sent: nothing else goes to that peer before this is known.
+    pub fn snapshot_sent(&mut self, peer: u64, has_arrived: bool) {
+        let status = match has_arrived {
+            true => SnapshotStatus::Finish,
+            false => SnapshotStatus::Failure,
+        };
+        self.node.report_snapshot(peer, status);
+        self.clamp_progress(peer);
+    }
+
+    /// Offers a snapshot after which the log continues with the entry behind `index`, to one peer that needs it: a
+    /// data group's trim point, or the index that the state of a state group is as of.
+    pub fn offer_snapshot(&mut self, index: u64, state: Bytes) {
+        let applied = self.node.raft.raft_log.applied;
+        assert!(index <= applied, "what is not applied is in no snapshot");
+        let Some(term) = self.term_of(index).filter(|_| index >= self.trim().index) else {
+            // The log was trimmed while the state was made: the peer will ask again.
+            return;
+        };
+        let trim = Trim { index, term };
+        let install = Install {
+            trim,
+            members: self.members(),
+            members_as_of: self.members_as_of.max(trim.index),
+            state,
+        };
+        self.node.mut_store().offer(install);
+        for peer in self.peers() {
+            let trimmed = self.trim().index;
+            let behind = |next: u64| next <= trimmed;
+            let progress = self.node.raft.prs().get(peer.replica);
+            if peer.replica != self.replica() && progress.is_some_and(|p| behind(p.next_idx)) {
+                self.node.raft.send_append(peer.replica);
+            }
         }
-        self.note_commit(out);
+    }
+
+    /// The entries of a [`Fetch`], from its lowest index on; none if they could not be read.
+    pub fn fetched(&mut self, id: u64, entries: Vec<Entry>) {
+        let Some(contexts) = self.node.mut_store().lend(id, entries) else {
+            return;
+        };
+        contexts
+            .into_iter()
+            .for_each(|context| self.node.on_entries_fetched(context));
+        self.node.mut_store().end_loan();
     }
 
     /// Applied entries need not be kept in memory; the owner says so once they are.
@@ -269,13 +431,18 @@ impl Group {
         self.node.advance_apply_to(index);
     }
 
-    /// Forgets entries up to `index`, which are trimmed in storage.
+    /// Forgets entries up to `trim`, which are trimmed in storage.
     pub fn trimmed(&mut self, trim: Trim) {
         assert!(
-            trim.index <= self.committed,
-            "only committed entries are trimmed"
+            trim.index <= self.node.raft.raft_log.applied,
+            "only applied entries are trimmed"
         );
         self.node.mut_store().trim_to(trim);
+    }
+
+    /// Up to where entries may be trimmed.
+    pub fn trimmable(&self) -> u64 {
+        self.node.raft.raft_log.applied
     }
 
     /// The term of an entry that is kept, or of the trim point.
@@ -293,10 +460,34 @@ impl Group {
         self.node.store().after(self.node.raft.raft_log.applied)
     }
 
-    /// Drops cached entries up to `index`; durable ones only.
+    /// Drops cached entries up to `index`; durable ones only, and of a state group applied ones.
     pub fn evict(&mut self, index: u64) {
-        let durable = self.node.raft.raft_log.persisted;
-        self.node.mut_store().evict(index.min(durable));
+        let log = &self.node.raft.raft_log;
+        let evictable = match self.applies_entries {
+            true => log.persisted.min(log.applied),
+            false => log.persisted,
+        };
+        self.node.mut_store().evict(index.min(evictable));
+    }
+
+    /// Everything that storage must remember, as of all orders that were given.
+    pub fn stored(&self) -> Stored {
+        let view = self.node.store();
+        let tail = match self.applies_entries {
+            true => self.unapplied().cloned().collect(),
+            false => Vec::new(),
+        };
+        Stored {
+            hard_state: view.hard_state(),
+            members: self.members(),
+            members_as_of: self.members_as_of,
+            trim: view.trim(),
+            last_index: view.stored_last_index(),
+            terms: view.terms().to_vec(),
+            applied: self.node.raft.raft_log.applied,
+            tail,
+            changes: view.changes_after(self.members_as_of).cloned().collect(),
+        }
     }
 
     /// The terms of the log, for the checkpoint.
@@ -326,153 +517,36 @@ impl Group {
             .collect()
     }
 
-    /// One ready, from acceptance to what may leave now. No I/O happens between `ready` and `advance`.
-    fn accept_ready(&mut self, out: &mut Vec<Action>) {
-        let mut ready = self.node.ready();
-        let number = ready.number();
-        let hard_state = ready.hs().map(HardState::from_raft);
-        let turns_term = ready.hs().is_some_and(|hs| self.turns_term(hs));
-        let mut at_once = ready.take_messages();
-        let mut after_persist = ready.take_persisted_messages();
-        let entries = ready.take_entries();
-        let committed = ready.take_committed_entries();
-        assert!(
-            ready.snapshot().is_empty(),
-            "snapshots come with the cluster"
-        );
-
-        self.node.mut_store().append(&entries);
-        if let Some(hard_state) = hard_state {
-            self.node.mut_store().set_hard_state(hard_state);
-        }
-        self.note_leadership(&entries, out);
-        if turns_term {
-            // A single voter with learners wins inside `campaign`: its appends wait for its term.
-            after_persist.splice(0..0, at_once.drain(..));
-        }
-        if !at_once.is_empty() {
-            out.push(Action::Send(at_once));
-        }
-
-        let writes = !entries.is_empty() || (hard_state.is_some() && ready.must_sync());
-        let waits = writes || !self.unpersisted.is_empty();
-        if writes {
-            self.unpersisted.push_back(Unpersisted {
-                number,
-                messages: after_persist,
-            });
-            out.push(Action::Persist(Persist {
-                number,
-                hard_state,
-                entries,
-            }));
-        } else if let Some(last) = self.unpersisted.back_mut() {
-            // A ready without bytes may acknowledge entries of one that is still on its way.
-            last.number = number;
-            last.messages.append(&mut after_persist);
-        } else if !after_persist.is_empty() {
-            out.push(Action::Send(after_persist));
-        }
-
-        self.node.advance_append_async(ready);
-        if !waits {
-            self.node.on_persist_ready(number);
-        }
-        self.hand_out_committed(committed, out);
+    /// Nobody else's vote is needed.
+    fn wins_alone(&self) -> bool {
+        let voters = self.node.raft.prs().conf().voters();
+        voters.contains(self.replica()) && voters.ids().iter().all(|voter| voter == self.replica())
     }
 
-    fn hand_out_committed(&mut self, committed: Vec<Entry>, out: &mut Vec<Action>) {
-        let Some(last) = committed.last().map(|entry| entry.index) else {
+    /// raft-rs wins an election without a message where one vote is enough, and then expects every entry to be
+    /// durable; and it reads the log below a snapshot that is still on its way to the disk.
+    fn may_campaign(&self) -> bool {
+        let log = &self.node.raft.raft_log;
+        self.installing.is_none() && (!self.wins_alone() || log.persisted == log.last_index())
+    }
+
+    /// raft-rs 0.7 may set the next index to what is matched or below, after a rejection that was delayed (#557).
+    fn clamp_progress(&mut self, peer: u64) {
+        if !self.is_leader() {
             return;
-        };
-        let plain = committed
-            .iter()
-            .all(|entry| entry.get_entry_type() == EntryType::EntryNormal);
-        assert!(plain, "membership changes come with the cluster");
-        if self.applies_entries {
-            out.push(Action::Apply(committed));
-        } else {
-            self.node.advance_apply_to(last);
         }
-    }
-
-    fn turns_term(&self, hard_state: &eraftpb::HardState) -> bool {
-        let stored = self.node.store().hard_state();
-        hard_state.term != stored.term || hard_state.vote != stored.vote
-    }
-
-    fn note_leadership(&mut self, entries: &[Entry], out: &mut Vec<Action>) {
-        let known = Leadership {
-            term: self.node.raft.term,
-            leader: self.node.raft.leader_id,
-        };
-        assert!(known.term >= self.leadership.term, "a term never falls");
-        if known != self.leadership {
-            self.leadership = known;
-            self.own_term_from = None;
-            out.push(Action::Leadership(known));
-        }
-        if self.is_leader() && self.own_term_from.is_none() {
-            self.own_term_from = entries
-                .iter()
-                .find(|entry| entry.term == known.term)
-                .map(|entry| entry.index);
-        }
-    }
-
-    fn note_commit(&mut self, out: &mut Vec<Action>) {
-        let committed = self.node.raft.raft_log.committed;
-        assert!(committed >= self.committed, "a commit index never falls");
-        if committed > self.committed {
-            self.committed = committed;
-            out.push(Action::Committed { index: committed });
+        if let Some(progress) = self.node.raft.mut_prs().get_mut(peer) {
+            progress.next_idx = progress.next_idx.max(progress.matched + 1);
         }
     }
 }
 
-impl Stored {
-    /// A group that begins now: as if trimmed at index 1, so that its voters are part of its birth.
-    pub fn new(voters: Vec<u64>) -> Stored {
-        let trim = Trim { index: 1, term: 1 };
-        Stored {
-            hard_state: HardState {
-                term: 1,
-                vote: 0,
-                commit: 1,
-            },
-            voters,
-            trim,
-            last_index: 1,
-            terms: vec![TermStart { index: 1, term: 1 }],
-            applied: 1,
-            tail: Vec::new(),
-        }
-    }
-}
-
-impl HardState {
-    pub fn encode(&self) -> Bytes {
-        let mut out = Writer::new();
-        out.u64(self.term).u64(self.vote).u64(self.commit);
-        out.finish()
-    }
-
-    pub fn decode(bytes: &[u8]) -> Result<HardState, WireError> {
-        let mut input = Reader::new(bytes);
-        let state = HardState {
-            term: input.u64()?,
-            vote: input.u64()?,
-            commit: input.u64()?,
-        };
-        input.end()?;
-        Ok(state)
-    }
-
-    fn from_raft(state: &eraftpb::HardState) -> HardState {
-        HardState {
-            term: state.term,
-            vote: state.vote,
-            commit: state.commit,
-        }
-    }
+/// Nobody applies records: what is committed counts as applied, up to an entry that changes members.
+fn applied_records(stored: &Stored) -> u64 {
+    let commit = stored.commit(0);
+    let next_change = stored
+        .changes
+        .iter()
+        .find(|change| change.index > stored.members_as_of.max(stored.trim.index));
+    next_change.map_or(commit, |change| commit.min(change.index - 1))
 }

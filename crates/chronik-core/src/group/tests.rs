@@ -7,6 +7,7 @@ use super::*;
 const SETTINGS: Settings = Settings {
     uid: GroupUid(9),
     replica: 1,
+    boot: 1,
     election_ticks: 10,
     heartbeat_ticks: 2,
     applies_entries: false,
@@ -38,7 +39,7 @@ fn obey(group: &mut Group, stored: &mut Stored) -> Vec<String> {
                     stored.applied = last;
                     group.applied(last);
                 }
-                Action::Send(messages) => panic!("sent {messages:?} to nobody"),
+                other => panic!("{other:?} in a group of one voter"),
             }
         }
     }
@@ -48,19 +49,7 @@ fn remember(stored: &mut Stored, persist: &Persist) {
     if let Some(hard_state) = persist.hard_state {
         stored.hard_state = hard_state;
     }
-    for entry in &persist.entries {
-        stored.last_index = entry.index;
-        if stored
-            .terms
-            .last()
-            .is_none_or(|start| start.term != entry.term)
-        {
-            stored.terms.push(TermStart {
-                index: entry.index,
-                term: entry.term,
-            });
-        }
-    }
+    persist.entries.iter().for_each(|entry| stored.entry(entry));
 }
 
 fn payload(text: &'static str) -> Bytes {
@@ -144,15 +133,7 @@ fn a_restart_raises_the_term_and_keeps_the_log() {
             term: group.term_of(stored.last_index - 1).unwrap(),
         };
         group.trimmed(trim);
-        stored.trim = trim;
-        stored.terms.retain(|start| start.index > trim.index);
-        stored.terms.insert(
-            0,
-            TermStart {
-                index: trim.index,
-                term: trim.term,
-            },
-        );
+        stored.trim(trim);
     }
     assert_eq!(stored.last_index, 7);
 }

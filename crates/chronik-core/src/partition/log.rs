@@ -2,20 +2,47 @@
 
 use std::collections::VecDeque;
 
-use super::batch::BatchHeader;
-use super::producers::{Producers, Seen, SequenceRefused, Verdict};
+use bytes::Bytes;
+
+use super::batch::{self, BatchHeader};
+use super::producers::{Producers, Seen, SequenceRefused, Undo, Verdict};
 use crate::wire::{Reader, WireError, Writer};
 
 /// The state that a leader needs for the next append, and every replica for its own reads.
+///
+/// What entries teach that are not committed yet can be taken back: see [`Log::truncate`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Log {
     start_offset: i64,
+    /// Where the first kept entry begins: its first records may be trimmed.
+    first_entry_offset: i64,
     end_offset: i64,
     high_watermark: i64,
     epochs: Vec<EpochStart>,
     producers: Producers,
-    /// Entries that are appended and not yet committed: (raft index, offset after it).
-    uncommitted: VecDeque<(u64, i64)>,
+    /// Entries up to here say nothing new about producers: a snapshot brought it all.
+    producers_as_of: u64,
+    /// Entries that are appended and not yet committed.
+    uncommitted: VecDeque<Appending>,
+    /// Batches that are recorded and whose entry has no index yet.
+    recorded: VecDeque<Recorded>,
+}
+
+/// An entry that may still be replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Appending {
+    index: u64,
+    epoch: i32,
+    end_offset: i64,
+    began_epoch: bool,
+    undo: Vec<Undo>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Recorded {
+    end_offset: i64,
+    began_epoch: bool,
+    undo: Option<Undo>,
 }
 
 /// A leader epoch (its Raft term) and the first offset that it could give.
@@ -41,7 +68,8 @@ pub enum Refused {
     Sequence(#[from] SequenceRefused),
 }
 
-const STATE_VERSION: u8 = 1;
+const STATE_VERSION: u8 = 2;
+const SNAPSHOT_VERSION: u8 = 1;
 
 impl Log {
     pub fn start_offset(&self) -> i64 {
@@ -78,38 +106,122 @@ impl Log {
             batch.base_offset, self.end_offset,
             "a log has no gap and no overlap"
         );
-        self.note_epoch(batch.leader_epoch);
-        self.producers.remember(batch, batch.base_offset);
+        let began_epoch = self.begin_epoch(batch.leader_epoch);
+        let undo = self.producers.remember(batch, batch.base_offset);
         self.end_offset = batch.next_offset();
+        self.recorded.push_back(Recorded {
+            end_offset: self.end_offset,
+            began_epoch,
+            undo,
+        });
     }
 
-    /// Remembers that the records of entry `index` end before `next_offset`.
+    /// The batches recorded up to `next_offset` are entry `index`.
     pub fn entry_appended(&mut self, index: u64, next_offset: i64) {
-        let (newest_index, newest_offset) = self.uncommitted.back().copied().unwrap_or_default();
+        let mut entry = Appending {
+            index,
+            epoch: self.epochs.last().map_or(0, |start| start.epoch),
+            end_offset: next_offset,
+            began_epoch: false,
+            undo: Vec::new(),
+        };
+        while let Some(batch) = self
+            .recorded
+            .pop_front_if(|batch| batch.end_offset <= next_offset)
+        {
+            entry.began_epoch |= batch.began_epoch;
+            entry.undo.extend(batch.undo);
+        }
+        self.push(entry);
+    }
+
+    /// Takes note of an entry as the group accepted it: of a peer's, or of one that was recorded here before it was
+    /// proposed. One that differs from what is here replaces it and all that follow.
+    pub fn entry(&mut self, index: u64, epoch: i32, data: &[u8]) {
+        let at = self
+            .uncommitted
+            .partition_point(|entry| entry.index < index);
+        if let Some(known) = self.uncommitted.get(at) {
+            if known.index == index && known.epoch == epoch {
+                return;
+            }
+            self.truncate(index);
+        }
+        let began_epoch = self.begin_epoch(epoch);
+        let mut undo = Vec::new();
+        for batch in batch::each(data) {
+            let (header, _) = batch.expect("the leader checked what it proposed");
+            assert_eq!(
+                header.base_offset, self.end_offset,
+                "a log has no gap and no overlap"
+            );
+            if index > self.producers_as_of {
+                undo.extend(self.producers.remember(&header, header.base_offset));
+            }
+            self.end_offset = header.next_offset();
+        }
+        self.push(Appending {
+            index,
+            epoch,
+            end_offset: self.end_offset,
+            began_epoch,
+            undo,
+        });
+    }
+
+    /// Entries from `index` on are replaced: all that they taught is forgotten.
+    pub fn truncate(&mut self, index: u64) {
         assert!(
-            index > newest_index && next_offset >= newest_offset,
-            "entries are appended in order"
+            self.recorded.is_empty(),
+            "a leader does not replace its own entries"
         );
-        self.uncommitted.push_back((index, next_offset));
+        while let Some(entry) = self.uncommitted.pop_back_if(|entry| entry.index >= index) {
+            entry
+                .undo
+                .into_iter()
+                .rev()
+                .for_each(|undo| self.producers.undo(undo));
+            if entry.began_epoch {
+                self.epochs.pop();
+            }
+        }
+        let last = self.uncommitted.back();
+        self.end_offset = last.map_or(self.high_watermark, |entry| entry.end_offset);
+    }
+
+    /// Whether an entry replaces one that is here.
+    pub fn replaces(&self, index: u64, epoch: i32) -> bool {
+        let at = self
+            .uncommitted
+            .partition_point(|entry| entry.index < index);
+        let known = self.uncommitted.get(at);
+        known.is_some_and(|known| known.index != index || known.epoch != epoch)
+    }
+
+    /// A planted fault: replaced entries would leave their producers behind.
+    pub(super) fn keep_producers(&mut self, index: u64) {
+        let replaced = self
+            .uncommitted
+            .iter_mut()
+            .filter(|entry| entry.index >= index);
+        replaced.for_each(|entry| entry.undo.clear());
+    }
+
+    /// A planted fault.
+    pub(super) fn forget_producers(&mut self) {
+        self.producers = Producers::default();
     }
 
     /// A leader begins its term here, even if it never appends a record.
     pub fn note_epoch(&mut self, epoch: i32) {
-        let newest = self.epochs.last().map_or(-1, |start| start.epoch);
-        assert!(epoch >= newest, "epochs never fall along a log");
-        if epoch > newest {
-            self.epochs.push(EpochStart {
-                epoch,
-                offset: self.end_offset,
-            });
-        }
+        self.begin_epoch(epoch);
     }
 
     /// Moves the high watermark to the end of the last entry at or below `index`; says whether it moved.
     pub fn committed(&mut self, index: u64) -> bool {
         let before = self.high_watermark;
-        while let Some((_, offset)) = self.uncommitted.pop_front_if(|(entry, _)| *entry <= index) {
-            self.high_watermark = offset;
+        while let Some(entry) = self.uncommitted.pop_front_if(|entry| entry.index <= index) {
+            self.high_watermark = entry.end_offset;
         }
         assert!(
             self.high_watermark >= before,
@@ -133,6 +245,17 @@ impl Log {
         if let Some(first) = self.epochs.first_mut() {
             first.offset = first.offset.max(self.start_offset);
         }
+    }
+
+    /// Entries that end before `offset` are gone, and their records with them.
+    pub fn trim_entries(&mut self, offset: i64) {
+        self.first_entry_offset = self.first_entry_offset.max(offset);
+        self.trim(offset);
+    }
+
+    /// Where the first kept entry begins.
+    pub fn first_entry_offset(&self) -> i64 {
+        self.first_entry_offset
     }
 
     /// After a restart: the log is known to start at `offset`, and what was trimmed had been committed.
@@ -167,19 +290,56 @@ impl Log {
         Some(self.epochs[after.checked_sub(1)?].epoch)
     }
 
+    /// What a replica needs that gets no entries before the trim point: the state as of commit index `as_of`.
+    pub fn snapshot(&self, as_of: u64) -> Bytes {
+        let mut producers = self.producers.clone();
+        let uncommitted = self.uncommitted.iter().rev();
+        for entry in uncommitted.filter(|entry| entry.index > as_of) {
+            let undo = entry.undo.iter().rev().cloned();
+            undo.for_each(|undo| producers.undo(undo));
+        }
+        let mut out = Writer::new();
+        out.u8(SNAPSHOT_VERSION)
+            .i64(self.start_offset)
+            .i64(self.first_entry_offset)
+            .u64(as_of);
+        encode_epochs(&self.epochs_before_first_entry(), &mut out);
+        producers.encode(&mut out);
+        out.finish()
+    }
+
+    /// The log of a replica that just installed what [`Log::snapshot`] wrote.
+    pub fn installed(snapshot: &[u8]) -> Result<Log, WireError> {
+        let mut input = Reader::new(snapshot);
+        match input.u8()? {
+            SNAPSHOT_VERSION => {}
+            other => return Err(input.unknown("log snapshot version", other.into())),
+        }
+        let (start_offset, first_entry_offset) = (input.i64()?, input.i64()?);
+        let log = Log {
+            start_offset,
+            first_entry_offset,
+            end_offset: first_entry_offset,
+            high_watermark: first_entry_offset,
+            producers_as_of: input.u64()?,
+            epochs: decode_epochs(&mut input)?,
+            producers: Producers::decode(&mut input)?,
+            ..Log::default()
+        };
+        input.end()?;
+        Ok(log)
+    }
+
     pub fn encode(&self, out: &mut Writer) {
         out.u8(STATE_VERSION);
         out.i64(self.start_offset)
+            .i64(self.first_entry_offset)
             .i64(self.end_offset)
             .i64(self.high_watermark);
-        out.count(self.epochs.len());
-        for start in &self.epochs {
-            out.i32(start.epoch).i64(start.offset);
-        }
+        encode_epochs(&self.epochs, out);
         out.count(self.uncommitted.len());
-        for (index, offset) in &self.uncommitted {
-            out.u64(*index).i64(*offset);
-        }
+        self.uncommitted.iter().for_each(|entry| entry.encode(out));
+        out.u64(self.producers_as_of);
         self.producers.encode(out);
     }
 
@@ -188,22 +348,93 @@ impl Log {
             STATE_VERSION => {}
             other => return Err(input.unknown("log state version", other.into())),
         }
-        let mut log = Log {
+        Ok(Log {
             start_offset: input.i64()?,
+            first_entry_offset: input.i64()?,
             end_offset: input.i64()?,
             high_watermark: input.i64()?,
-            ..Log::default()
+            epochs: decode_epochs(input)?,
+            uncommitted: (0..input.count(25)?)
+                .map(|_| Appending::decode(input))
+                .collect::<Result<_, _>>()?,
+            producers_as_of: input.u64()?,
+            producers: Producers::decode(input)?,
+            recorded: VecDeque::new(),
+        })
+    }
+
+    fn push(&mut self, entry: Appending) {
+        let newest = self.uncommitted.back();
+        let follows = |newest: &Appending| {
+            entry.index > newest.index && entry.end_offset >= newest.end_offset
         };
-        for _ in 0..input.count(12)? {
-            log.epochs.push(EpochStart {
-                epoch: input.i32()?,
-                offset: input.i64()?,
+        assert!(newest.is_none_or(follows), "entries are appended in order");
+        self.uncommitted.push_back(entry);
+    }
+
+    /// Says whether an epoch began.
+    fn begin_epoch(&mut self, epoch: i32) -> bool {
+        let newest = self.epochs.last().map_or(-1, |start| start.epoch);
+        assert!(epoch >= newest, "epochs never fall along a log");
+        if epoch > newest {
+            self.epochs.push(EpochStart {
+                epoch,
+                offset: self.end_offset,
             });
         }
-        for _ in 0..input.count(16)? {
-            log.uncommitted.push_back((input.u64()?, input.i64()?));
-        }
-        log.producers = Producers::decode(input)?;
-        Ok(log)
+        epoch > newest
     }
+
+    /// The epoch that the first kept entry may continue.
+    fn epochs_before_first_entry(&self) -> Vec<EpochStart> {
+        let before = |start: &&EpochStart| start.offset < self.first_entry_offset;
+        self.epochs
+            .iter()
+            .rev()
+            .find(before)
+            .copied()
+            .into_iter()
+            .collect()
+    }
+}
+
+impl Appending {
+    fn encode(&self, out: &mut Writer) {
+        out.u64(self.index)
+            .i32(self.epoch)
+            .i64(self.end_offset)
+            .u8(self.began_epoch.into());
+        out.count(self.undo.len());
+        self.undo.iter().for_each(|undo| undo.encode(out));
+    }
+
+    fn decode(input: &mut Reader<'_>) -> Result<Appending, WireError> {
+        Ok(Appending {
+            index: input.u64()?,
+            epoch: input.i32()?,
+            end_offset: input.i64()?,
+            began_epoch: input.u8()? != 0,
+            undo: (0..input.count(13)?)
+                .map(|_| Undo::decode(input))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+fn encode_epochs(epochs: &[EpochStart], out: &mut Writer) {
+    out.count(epochs.len());
+    for start in epochs {
+        out.i32(start.epoch).i64(start.offset);
+    }
+}
+
+fn decode_epochs(input: &mut Reader<'_>) -> Result<Vec<EpochStart>, WireError> {
+    (0..input.count(12)?)
+        .map(|_| {
+            Ok(EpochStart {
+                epoch: input.i32()?,
+                offset: input.i64()?,
+            })
+        })
+        .collect()
 }

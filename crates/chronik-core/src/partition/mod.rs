@@ -3,9 +3,13 @@
 pub mod batch;
 pub mod log;
 pub mod producers;
+pub mod replica;
+pub mod restore;
 
 #[cfg(test)]
 mod tests;
 
 pub use batch::{BatchError, BatchHeader};
 pub use log::{Appended, Log, Refused};
+pub use replica::{Answer, Order, Replica, Ticket};
+pub use restore::Restore;

@@ -34,6 +34,24 @@ pub struct Seen {
     pub max_timestamp: i64,
 }
 
+/// How to forget a batch again, if its entry is replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Undo {
+    producer: i64,
+    before: Before,
+    /// Producers that were forgotten to make room.
+    evicted: Vec<(i64, Producer)>,
+}
+
+/// What was known of the producer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Before {
+    /// Nothing, or an older epoch.
+    Other(Option<Producer>),
+    /// The same but the newest batch; this one made room for it.
+    Same { oldest: Option<Seen> },
+}
+
 /// What a batch is to a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -81,10 +99,10 @@ impl Producers {
         producer.judge(batch.base_sequence, last_sequence(batch))
     }
 
-    /// Takes note of a batch that is in the log at `base_offset`.
-    pub fn remember(&mut self, batch: &BatchHeader, base_offset: i64) {
+    /// Takes note of a batch that is in the log at `base_offset`. None if it teaches nothing.
+    pub(super) fn remember(&mut self, batch: &BatchHeader, base_offset: i64) -> Option<Undo> {
         if !batch.is_idempotent() {
-            return;
+            return None;
         }
         let seen = Seen {
             first_sequence: batch.base_sequence,
@@ -93,22 +111,46 @@ impl Producers {
             last_offset: base_offset + i64::from(batch.last_offset_delta),
             max_timestamp: batch.max_timestamp,
         };
-        let producer = self
-            .by_id
-            .entry(batch.producer_id)
-            .or_insert_with(|| Producer {
-                epoch: batch.producer_epoch,
-                batches: VecDeque::new(),
-            });
-        if producer.epoch != batch.producer_epoch {
-            producer.epoch = batch.producer_epoch;
-            producer.batches.clear();
+        let same_epoch = |producer: &&mut Producer| producer.epoch == batch.producer_epoch;
+        let before = match self.by_id.get_mut(&batch.producer_id).filter(same_epoch) {
+            Some(producer) => {
+                let is_full = producer.batches.len() == REMEMBERED_BATCHES;
+                let oldest = producer.batches.pop_front_if(|_| is_full);
+                producer.batches.push_back(seen);
+                Before::Same { oldest }
+            }
+            None => {
+                let producer = Producer {
+                    epoch: batch.producer_epoch,
+                    batches: VecDeque::from([seen]),
+                };
+                Before::Other(self.by_id.insert(batch.producer_id, producer))
+            }
+        };
+        Some(Undo {
+            producer: batch.producer_id,
+            before,
+            evicted: self.forget_oldest(),
+        })
+    }
+
+    /// Takes the newest batch back, as if it had never been there.
+    pub(super) fn undo(&mut self, undo: Undo) {
+        self.by_id.extend(undo.evicted);
+        match undo.before {
+            Before::Other(Some(producer)) => _ = self.by_id.insert(undo.producer, producer),
+            Before::Other(None) => _ = self.by_id.remove(&undo.producer),
+            Before::Same { oldest } => {
+                let producer = self
+                    .by_id
+                    .get_mut(&undo.producer)
+                    .expect("the batch to forget is remembered");
+                producer.batches.pop_back();
+                if let Some(oldest) = oldest {
+                    producer.batches.push_front(oldest);
+                }
+            }
         }
-        if producer.batches.len() == REMEMBERED_BATCHES {
-            producer.batches.pop_front();
-        }
-        producer.batches.push_back(seen);
-        self.forget_oldest();
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (i64, &Producer)> {
@@ -126,52 +168,114 @@ impl Producers {
     pub fn encode(&self, out: &mut Writer) {
         out.count(self.by_id.len());
         for (id, producer) in &self.by_id {
-            out.i64(*id)
-                .i16(producer.epoch)
-                .count(producer.batches.len());
-            for seen in &producer.batches {
-                out.i32(seen.first_sequence).i32(seen.last_sequence);
-                out.i64(seen.base_offset)
-                    .i64(seen.last_offset)
-                    .i64(seen.max_timestamp);
-            }
+            out.i64(*id);
+            producer.encode(out);
         }
     }
 
     pub fn decode(input: &mut Reader<'_>) -> Result<Producers, WireError> {
-        let mut by_id = BTreeMap::new();
-        for _ in 0..input.count(14)? {
-            let id = input.i64()?;
-            let epoch = input.i16()?;
-            let mut batches = VecDeque::new();
-            for _ in 0..input.count(32)? {
-                batches.push_back(Seen {
-                    first_sequence: input.i32()?,
-                    last_sequence: input.i32()?,
-                    base_offset: input.i64()?,
-                    last_offset: input.i64()?,
-                    max_timestamp: input.i64()?,
-                });
-            }
-            by_id.insert(id, Producer { epoch, batches });
-        }
+        let by_id = (0..input.count(14)?)
+            .map(|_| Ok((input.i64()?, Producer::decode(input)?)))
+            .collect::<Result<_, _>>()?;
         Ok(Producers { by_id })
     }
 
     /// Depends on the log's order only, so that all replicas forget the same ones.
-    fn forget_oldest(&mut self) {
+    fn forget_oldest(&mut self) -> Vec<(i64, Producer)> {
         if self.by_id.len() <= MAX_PRODUCERS {
-            return;
+            return Vec::new();
         }
         let mut last_offsets: Vec<i64> = self.by_id.values().map(Producer::last_offset).collect();
         let (_, oldest_kept, _) = last_offsets.select_nth_unstable(MAX_PRODUCERS / 4);
         let oldest_kept = *oldest_kept;
         self.by_id
-            .retain(|_, producer| producer.last_offset() >= oldest_kept);
+            .extract_if(.., |_, producer| producer.last_offset() < oldest_kept)
+            .collect()
+    }
+}
+
+impl Undo {
+    pub(super) fn encode(&self, out: &mut Writer) {
+        out.i64(self.producer);
+        match &self.before {
+            Before::Other(None) => _ = out.u8(0),
+            Before::Other(Some(producer)) => {
+                out.u8(1);
+                producer.encode(out);
+            }
+            Before::Same { oldest: None } => _ = out.u8(2),
+            Before::Same {
+                oldest: Some(oldest),
+            } => {
+                out.u8(3);
+                oldest.encode(out);
+            }
+        }
+        out.count(self.evicted.len());
+        for (id, producer) in &self.evicted {
+            out.i64(*id);
+            producer.encode(out);
+        }
+    }
+
+    pub(super) fn decode(input: &mut Reader<'_>) -> Result<Undo, WireError> {
+        let producer = input.i64()?;
+        let before = match input.u8()? {
+            0 => Before::Other(None),
+            1 => Before::Other(Some(Producer::decode(input)?)),
+            2 => Before::Same { oldest: None },
+            3 => Before::Same {
+                oldest: Some(Seen::decode(input)?),
+            },
+            other => return Err(input.unknown("producer undo", other.into())),
+        };
+        let evicted = (0..input.count(14)?)
+            .map(|_| Ok((input.i64()?, Producer::decode(input)?)))
+            .collect::<Result<_, _>>()?;
+        Ok(Undo {
+            producer,
+            before,
+            evicted,
+        })
+    }
+}
+
+impl Seen {
+    fn encode(&self, out: &mut Writer) {
+        out.i32(self.first_sequence).i32(self.last_sequence);
+        out.i64(self.base_offset)
+            .i64(self.last_offset)
+            .i64(self.max_timestamp);
+    }
+
+    fn decode(input: &mut Reader<'_>) -> Result<Seen, WireError> {
+        Ok(Seen {
+            first_sequence: input.i32()?,
+            last_sequence: input.i32()?,
+            base_offset: input.i64()?,
+            last_offset: input.i64()?,
+            max_timestamp: input.i64()?,
+        })
     }
 }
 
 impl Producer {
+    fn encode(&self, out: &mut Writer) {
+        out.i16(self.epoch).count(self.batches.len());
+        self.batches.iter().for_each(|seen| seen.encode(out));
+    }
+
+    fn decode(input: &mut Reader<'_>) -> Result<Producer, WireError> {
+        let epoch = input.i16()?;
+        let batches = (0..input.count(32)?)
+            .map(|_| Seen::decode(input))
+            .collect::<Result<VecDeque<_>, _>>()?;
+        if batches.is_empty() {
+            return Err(input.unknown("batches of a producer", 0));
+        }
+        Ok(Producer { epoch, batches })
+    }
+
     fn judge(&self, first: i32, last: i32) -> Result<Verdict, SequenceRefused> {
         let repeated = |seen: &&Seen| seen.first_sequence == first && seen.last_sequence == last;
         if let Some(seen) = self.batches.iter().find(repeated) {

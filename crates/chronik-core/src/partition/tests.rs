@@ -110,7 +110,95 @@ fn a_batch_is_checked_before_it_is_stored() {
     assert_eq!(BatchHeader::check(&bytes), Err(BatchError::Magic(1)));
 }
 
+/// An entry of batches, each with a producer and its number of records, placed at the end of `log`.
+fn entry(log: &Log, epoch: i32, batches: &[(i64, i32)]) -> Vec<u8> {
+    let mut next_offset = log.end_offset();
+    let mut bytes = Vec::new();
+    for (producer, count) in batches {
+        let mut batch = vec![0; HEADER_LEN];
+        batch[8..12].copy_from_slice(&(HEADER_LEN as i32 - 12).to_be_bytes());
+        batch[16] = 2;
+        batch[23..27].copy_from_slice(&(count - 1).to_be_bytes());
+        batch[43..51].copy_from_slice(&producer.to_be_bytes());
+        batch[53..57].copy_from_slice(&(next_offset as i32).to_be_bytes());
+        batch[57..61].copy_from_slice(&count.to_be_bytes());
+        batch::place(&mut batch, next_offset, epoch);
+        next_offset += i64::from(*count);
+        bytes.extend(batch);
+    }
+    bytes
+}
+
+fn append_entry(log: &mut Log, index: u64, epoch: i32, batches: &[(i64, i32)]) {
+    let bytes = entry(log, epoch, batches);
+    log.entry(index, epoch, &bytes);
+}
+
+#[test]
+fn a_replaced_entry_leaves_nothing_behind() {
+    let mut log = Log::default();
+    append_entry(&mut log, 2, 2, &[(7, 3)]);
+    log.committed(2);
+    let before = log.clone();
+    append_entry(&mut log, 3, 2, &[(7, 2), (8, 1)]);
+    append_entry(&mut log, 4, 3, &[]);
+    append_entry(&mut log, 5, 3, &[(-1, 4)]);
+    log.truncate(3);
+    assert_eq!(log, before);
+    append_entry(&mut log, 3, 4, &[(8, 2)]);
+    assert_eq!(log.epoch_at(3), Some(4));
+    assert_eq!(log.end_offset(), 5);
+}
+
+#[test]
+fn a_snapshot_knows_producers_of_entries_that_follow_it() {
+    let mut leader = Log::default();
+    for index in 2..8 {
+        append_entry(&mut leader, index, 2, &[(7, 1), (8, 1)]);
+    }
+    leader.committed(6);
+    leader.trim_entries(4);
+    let mut joined = Log::installed(&leader.snapshot(6)).unwrap();
+    assert_eq!((joined.start_offset(), joined.end_offset()), (4, 4));
+    for index in 4..8 {
+        append_entry(&mut joined, index, 2, &[(7, 1), (8, 1)]);
+    }
+    joined.committed(6);
+    assert_eq!(joined.producers(), leader.producers());
+    assert_eq!(joined.high_watermark(), leader.high_watermark());
+    assert_eq!(joined.epoch_at(5), Some(2));
+}
+
 proptest! {
+    #[test]
+    fn truncation_is_as_if_it_had_never_been_there(
+        steps in prop::collection::vec((0i32..2, prop::collection::vec((-1i64..3, 1i32..4), 0..3)), 1..30),
+        kept in 0usize..30,
+        committed in 0usize..30,
+    ) {
+        let build = |count: usize| {
+            let mut log = Log::default();
+            let mut epoch = 1;
+            for (at, (epochs, batches)) in steps.iter().take(count).enumerate() {
+                epoch += epochs;
+                append_entry(&mut log, at as u64 + 2, epoch, batches);
+                if at < committed.min(kept) {
+                    log.committed(at as u64 + 2);
+                }
+            }
+            log
+        };
+        let mut log = build(steps.len());
+        let mut out = Writer::new();
+        log.encode(&mut out);
+        let mut restored = Log::decode(&mut Reader::new(&out.finish())).unwrap();
+        for log in [&mut log, &mut restored] {
+            log.truncate(kept as u64 + 2);
+        }
+        prop_assert_eq!(&log, &build(kept));
+        prop_assert_eq!(restored, log);
+    }
+
     #[test]
     fn a_log_survives_its_bytes(steps in prop::collection::vec((0i64..4, 1i32..4), 0..40)) {
         let mut log = Log::default();
