@@ -8,6 +8,7 @@ mod down;
 mod error;
 mod fuzz;
 mod output;
+mod sim;
 mod step;
 mod test;
 mod up;
@@ -41,6 +42,8 @@ enum Command {
     Bench(bench::Options),
     /// Build and run the fuzz targets
     Fuzz(fuzz::Options),
+    /// Simulate clusters under faults, many seeds of them
+    Sim(sim::Options),
     /// Write the generated references again
     Docs,
 }
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::Compat(options) => compat::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
+        Command::Sim(options) => sim::run(&options),
         Command::Docs => docs::run(),
     };
     match outcome {
