@@ -36,7 +36,10 @@ fn a_failed_write_stops_the_node_with_a_clear_last_line() {
     let log = fs::read_to_string(broker.log()).expect("the node's log");
     let last = log.lines().last().expect("a last line");
     assert!(last.contains("the log could not be written"), "{last}");
-    assert!(last.contains(".seg") && last.contains("errno 27"), "{last}");
+    assert!(
+        last.contains("/wal/") && last.contains("errno 27"),
+        "{last}"
+    );
     broker.kill_and_restart();
     assert!(count(&broker) >= before, "acknowledged records are there");
     broker.stop().expect("an orderly stop");

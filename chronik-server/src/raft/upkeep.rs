@@ -74,7 +74,7 @@ impl Shard {
         }
         self.upkeep.due = now + self.upkeep.tick;
         self.tick_groups();
-        self.watch_disk();
+        self.measure();
         if self.upkeep.checkpoint_soon || now >= self.upkeep.checkpoint_due {
             self.checkpoint(now);
         }
@@ -331,18 +331,24 @@ impl Shard {
         log.ok_or(GroupError::Unknown)
     }
 
-    fn watch_disk(&mut self) {
+    fn measure(&mut self) {
+        self.watch_disk();
         let stats = self.writer.stats();
-        if stats.disk_full != self.disk_full {
-            self.disk_full = stats.disk_full;
-            match self.disk_full {
+        self.report(&stats);
+    }
+
+    /// What is left on a full disk is for trimming, so nothing may be taken once it is known to be full.
+    pub(super) fn watch_disk(&mut self) {
+        let is_full = self.writer.is_disk_full();
+        if is_full != self.disk_full {
+            self.disk_full = is_full;
+            match is_full {
                 true => {
                     warn!("the disk is full: produce requests are refused until space is freed")
                 }
                 false => warn!("the disk has space again"),
             }
         }
-        self.report(&stats);
     }
 
     fn report(&self, stats: &Stats) {

@@ -133,6 +133,10 @@ impl Counters {
         self.closing.load(Ordering::SeqCst)
     }
 
+    pub(crate) fn is_disk_full(&self) -> bool {
+        self.disk_full.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn set_disk_full(&self, full: bool) {
         self.disk_full.store(full, Ordering::Relaxed);
     }

@@ -74,6 +74,11 @@ impl<T: Send + std::fmt::Debug + 'static> Writer<T> {
         })
     }
 
+    /// Whether no further segment can be had: [`Stats::disk_full`], cheap enough to ask before every write.
+    pub fn is_disk_full(&self) -> bool {
+        self.counters.is_disk_full()
+    }
+
     /// The counters now.
     pub fn stats(&self) -> Stats {
         self.counters.view(self.direct_io)
