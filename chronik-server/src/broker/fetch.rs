@@ -95,44 +95,68 @@ impl Broker {
 
     async fn load(
         &self,
-        found: Vec<Result<Found, ReadError>>,
+        mut found: Vec<Result<Found, ReadError>>,
         partitions: &[ReadPartition],
     ) -> Vec<Result<Fetched, ReadError>> {
-        let mut fetched = Vec::with_capacity(found.len());
-        for (found, partition) in found.into_iter().zip(partitions) {
-            fetched.push(match found {
-                Ok(Found {
-                    bounds,
-                    data: Data::Cached(batches),
-                }) => Ok(Fetched { bounds, batches }),
-                Ok(Found {
-                    bounds,
-                    data: Data::Stored(plan),
-                }) => {
-                    let stored = self.read_stored(plan).await;
-                    stored.map(|entries| visible(bounds, entries, partition.offset))
+        let plans = found.iter_mut().filter_map(|found| match found {
+            Ok(Found {
+                data: Data::Stored(plan),
+                ..
+            }) => Some(std::mem::take(plan)),
+            _ => None,
+        });
+        let mut stored = self.read_stored(plans.collect()).await.into_iter();
+        let answers = found.into_iter().zip(partitions);
+        let answer = |(found, partition): (Result<Found, ReadError>, &ReadPartition)| {
+            let Found { bounds, data } = found?;
+            match data {
+                Data::Cached(batches) => Ok(Fetched { bounds, batches }),
+                Data::Stored(_) => {
+                    let entries = stored.next().expect("one result for one plan")?;
+                    Ok(visible(bounds, entries, partition.offset))
                 }
-                Err(error) => Err(error),
-            });
-        }
-        fetched
+            }
+        };
+        answers.map(answer).collect()
     }
 
-    /// Reads from disk where blocking is allowed.
-    pub(super) async fn read_stored(
+    pub(super) async fn read_one(&self, plan: chronik_wal::Plan) -> Result<Vec<Bytes>, ReadError> {
+        let mut results = self.read_stored(vec![plan]).await;
+        results.pop().expect("one result for one plan")
+    }
+
+    /// Reads from disk where blocking is allowed: all plans of a request in one turn, since changing threads costs
+    /// more than a read from the page cache.
+    async fn read_stored(
         &self,
-        plan: chronik_wal::Plan,
-    ) -> Result<Vec<Bytes>, ReadError> {
+        plans: Vec<chronik_wal::Plan>,
+    ) -> Vec<Result<Vec<Bytes>, ReadError>> {
+        if plans.is_empty() {
+            return Vec::new();
+        }
         let reader = self.reader.clone();
         let begun = Instant::now();
-        let read = tokio::task::spawn_blocking(move || reader.read(&plan)).await;
+        let read = move || {
+            plans
+                .iter()
+                .map(|plan| reader.read(plan))
+                .collect::<Vec<_>>()
+        };
+        let read = tokio::task::spawn_blocking(read).await;
         self.note_phase(FetchPhase::Read, begun);
         let duration = &self.metrics.io.duration;
         duration.at(Operation::LogRead).observe(begun.elapsed());
-        match read.expect("reading does not panic") {
-            Ok(entries) => Ok(entries.into_iter().map(|entry| entry.bytes).collect()),
-            Err(error) => Err(ReadError::Storage(error.to_string())),
-        }
+        let bytes = |entries: Vec<chronik_wal::StoredEntry>| {
+            entries.into_iter().map(|entry| entry.bytes).collect()
+        };
+        let results = read.expect("reading does not panic").into_iter();
+        results
+            .map(|result| {
+                result
+                    .map(bytes)
+                    .map_err(|error| ReadError::Storage(error.to_string()))
+            })
+            .collect()
     }
 }
 

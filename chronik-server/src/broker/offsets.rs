@@ -135,7 +135,7 @@ impl Broker {
             other => unreachable!("a batch was asked for, not {other:?}"),
         };
         let batch = match plan {
-            Some(plan) => self.read_stored(plan).await?.into_iter().next(),
+            Some(plan) => self.read_one(plan).await?.into_iter().next(),
             None => None,
         };
         Ok(BatchFound { bounds, batch })
