@@ -45,10 +45,9 @@ fn ask_api_versions(address: SocketAddr) -> io::Result<()> {
 
 fn http_get(address: SocketAddr, path: &str) -> io::Result<String> {
     let mut stream = connect(address)?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-    )?;
+    // In one piece: a server may answer and close as soon as it has seen the first line.
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer)
