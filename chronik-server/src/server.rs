@@ -221,6 +221,7 @@ fn log_options(config: &Config, identity: &Identity) -> chronik_wal::Options {
     options.pool_segments = config.wal.pool_segments as usize;
     options.frame_max = config.wal.frame_max.bytes() as usize;
     options.linger_max = config.wal.linger_max;
+    options.read_bytes = config.cache.read_bytes.bytes() as usize;
     options.io = match config.wal.io {
         IoMode::Auto => chronik_wal::IoMode::Auto,
         IoMode::Direct => chronik_wal::IoMode::Direct,

@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
+use memmap2::MmapMut;
 use rustix::fs::{Advice, FallocateFlags, OFlags};
 
 use crate::limits::BLOCK_BYTES;
@@ -15,45 +16,45 @@ pub(crate) const fn blocks_up(bytes: usize) -> usize {
     bytes.next_multiple_of(BLOCK_BYTES)
 }
 
-/// Zeroed memory that starts on a block boundary, as direct I/O demands.
+/// Zeroed memory that starts on a block boundary, as direct I/O demands, and that the kernel may back with huge pages:
+/// then it is pinned and copied at a fraction of the price.
 #[derive(Debug)]
 pub(crate) struct AlignedBuffer {
-    memory: Vec<u8>,
-    start: usize,
-    len: usize,
+    memory: MmapMut,
 }
 
 impl AlignedBuffer {
     pub(crate) fn new(len: usize) -> Self {
-        let memory = vec![0; len + BLOCK_BYTES];
-        let start = memory.as_ptr().align_offset(BLOCK_BYTES);
+        let memory = MmapMut::map_anon(len).expect("the process gets the memory it needs");
         assert!(
-            start <= BLOCK_BYTES,
-            "every byte address can be aligned to a block"
+            memory.as_ptr().addr().is_multiple_of(BLOCK_BYTES),
+            "a mapping starts on a page"
         );
-        Self { memory, start, len }
+        // It is advice: without huge pages all is as before, but slower.
+        let _ = memory.advise(memmap2::Advice::HugePage);
+        Self { memory }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.memory.len()
     }
 
     /// Makes it at least `len` long and keeps its bytes.
     pub(crate) fn grow(&mut self, len: usize) {
-        if len <= self.len {
+        if len <= self.len() {
             return;
         }
         let mut larger = Self::new(len);
-        larger.bytes_mut()[..self.len].copy_from_slice(self.bytes());
+        larger.bytes_mut()[..self.len()].copy_from_slice(self.bytes());
         *self = larger;
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.memory[self.start..self.start + self.len]
+        &self.memory
     }
 
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.memory[self.start..self.start + self.len]
+        &mut self.memory
     }
 }
 

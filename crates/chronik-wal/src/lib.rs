@@ -28,7 +28,7 @@
 //! | `appender` | the WAL thread: frames, syncs, rolls; the only one that appends |
 //! | `helper`, `pool`, `defrag` | the low-priority thread: pre-writing, sealing, checkpoints, recycling, sorted copies |
 //! | `ledger` | every group's newest state, and what is alive in which segment |
-//! | `index`, `reader` | the owner's side: rows and spans, plans, blocking reads |
+//! | `index`, `reader`, `window` | the owner's side: rows and spans, plans, blocking reads, memory for them |
 //! | `recovery`, `scan` | from files to a ledger and an index; torn ends and damage |
 //!
 //! # What the owner promises
@@ -70,6 +70,7 @@ mod scan;
 mod sealed;
 mod segment;
 mod stats;
+mod window;
 mod writer;
 
 pub use error::{OpenError, ReadError, Refused, RefusedReason, WalError};

@@ -38,7 +38,7 @@ pub(crate) const DEFRAG_BYTES_PER_S: u64 = 20 << 20;
 pub(crate) const READ_GAP_BYTES: u64 = 32 << 10;
 
 /// One read is never longer than this, unless a single record is.
-pub(crate) const READ_MAX_BYTES: u64 = 4 << 20;
+pub(crate) const READ_MAX_BYTES: u64 = 1 << 20;
 
 /// A sorted segment replaces at most this many sources.
 pub(crate) const DEFRAG_SOURCES: usize = 16;
@@ -49,5 +49,10 @@ pub(crate) const SEGMENT_MIN_BYTES: u64 = 16 * BLOCK_BYTES as u64;
 /// Positions in a segment are 32 bits wide.
 pub(crate) const SEGMENT_MAX_BYTES: u64 = 1 << 31;
 
+/// What is read together with its neighbours: one huge page of memory.
+pub(crate) const WINDOW_BYTES: usize = 2 << 20;
+
 const _: () = assert!(READ_MAX_BYTES > READ_GAP_BYTES);
+// The longest read fits a window, wherever in its blocks it starts and ends.
+const _: () = assert!(WINDOW_BYTES >= READ_MAX_BYTES as usize + 2 * BLOCK_BYTES);
 const _: () = assert!(HELPER_STEP_BYTES.is_multiple_of(BLOCK_BYTES));

@@ -30,6 +30,8 @@ pub struct Options {
     pub io: IoMode,
     /// Longest frame that is made of more than one record, a multiple of 4 KiB.
     pub frame_max: usize,
+    /// Memory for reading what lies side by side with one read of the disk.
+    pub read_bytes: usize,
     /// Longest wait for more tasks while recent frames were tiny.
     pub linger_max: Duration,
 }
@@ -44,6 +46,7 @@ impl Options {
             pool_segments: 2,
             io: IoMode::Auto,
             frame_max: 4 << 20,
+            read_bytes: 48 << 20,
             linger_max: Duration::from_micros(100),
         }
     }

@@ -15,6 +15,7 @@ use crate::limits::{READ_GAP_BYTES, READ_MAX_BYTES};
 use crate::record::{GroupUid, Kind, Row};
 use crate::sealed::read_rows;
 use crate::segment::Segment;
+use crate::window::Windows;
 
 /// Rows that are read at once from an index file.
 const ROWS_AT_ONCE: u64 = 256;
@@ -75,21 +76,35 @@ pub struct StoredEntry {
 }
 
 /// Reads plans; clone it freely.
-#[derive(Debug, Clone, Default)]
-pub struct Reader {}
+#[derive(Debug, Clone)]
+pub struct Reader {
+    windows: Arc<Windows>,
+}
 
 impl Reader {
+    pub(crate) fn new(direct: bool, budget_bytes: usize) -> Self {
+        Self {
+            windows: Arc::new(Windows::new(direct, budget_bytes)),
+        }
+    }
+
     /// Reads a plan. Call it where blocking is allowed.
     pub fn read(&self, plan: &Plan) -> Result<Vec<StoredEntry>, ReadError> {
+        let windows = &self.windows;
         match plan.pick {
-            Pick::Bytes { from, max_bytes } => read_bytes(plan, from, max_bytes as u64),
-            Pick::FirstAtOrAfter(ts) => read_first(plan, ts),
-            Pick::Newest => read_newest(plan),
+            Pick::Bytes { from, max_bytes } => read_bytes(windows, plan, from, max_bytes as u64),
+            Pick::FirstAtOrAfter(ts) => read_first(windows, plan, ts),
+            Pick::Newest => read_newest(windows, plan),
         }
     }
 }
 
-fn read_bytes(plan: &Plan, from: From, max_bytes: u64) -> Result<Vec<StoredEntry>, ReadError> {
+fn read_bytes(
+    windows: &Windows,
+    plan: &Plan,
+    from: From,
+    max_bytes: u64,
+) -> Result<Vec<StoredEntry>, ReadError> {
     let mut entries = Vec::new();
     let mut taken = 0;
     for part in &plan.parts {
@@ -116,7 +131,7 @@ fn read_bytes(plan: &Plan, from: From, max_bytes: u64) -> Result<Vec<StoredEntry
             };
             chunk.truncate(fits);
             taken += chunk.iter().map(|row| u64::from(row.len)).sum::<u64>();
-            read_entries(plan.group, part.segment(), &chunk, &mut entries)?;
+            read_entries(windows, plan.group, part.segment(), &chunk, &mut entries)?;
             if fits < offered {
                 return Ok(entries);
             }
@@ -125,13 +140,13 @@ fn read_bytes(plan: &Plan, from: From, max_bytes: u64) -> Result<Vec<StoredEntry
     Ok(entries)
 }
 
-fn read_first(plan: &Plan, ts: i64) -> Result<Vec<StoredEntry>, ReadError> {
+fn read_first(windows: &Windows, plan: &Plan, ts: i64) -> Result<Vec<StoredEntry>, ReadError> {
     for part in &plan.parts {
         let mut rows = RowCursor::at_start(part);
         loop {
             let chunk = rows.next_chunk()?;
             if let Some(row) = chunk.iter().find(|row| row.max_ts >= ts) {
-                return read_one(plan.group, part.segment(), row);
+                return read_one(windows, plan.group, part.segment(), row);
             }
             if chunk.is_empty() {
                 break;
@@ -141,7 +156,7 @@ fn read_first(plan: &Plan, ts: i64) -> Result<Vec<StoredEntry>, ReadError> {
     Ok(Vec::new())
 }
 
-fn read_newest(plan: &Plan) -> Result<Vec<StoredEntry>, ReadError> {
+fn read_newest(windows: &Windows, plan: &Plan) -> Result<Vec<StoredEntry>, ReadError> {
     let mut newest: Option<(&Arc<Segment>, Row)> = None;
     for part in &plan.parts {
         let mut rows = RowCursor::at_start(part);
@@ -161,13 +176,19 @@ fn read_newest(plan: &Plan) -> Result<Vec<StoredEntry>, ReadError> {
         }
     }
     newest.map_or(Ok(Vec::new()), |(segment, row)| {
-        read_one(plan.group, segment, &row)
+        read_one(windows, plan.group, segment, &row)
     })
 }
 
-fn read_one(group: GroupUid, segment: &Segment, row: &Row) -> Result<Vec<StoredEntry>, ReadError> {
+fn read_one(
+    windows: &Windows,
+    group: GroupUid,
+    segment: &Segment,
+    row: &Row,
+) -> Result<Vec<StoredEntry>, ReadError> {
     let mut entries = Vec::new();
-    read_entries(group, segment, std::slice::from_ref(row), &mut entries)?;
+    let rows = std::slice::from_ref(row);
+    read_entries(windows, group, segment, rows, &mut entries)?;
     Ok(entries)
 }
 
@@ -274,6 +295,7 @@ impl<'a> RowCursor<'a> {
 
 /// Reads neighbours with one system call.
 fn read_entries(
+    windows: &Windows,
     group: GroupUid,
     segment: &Segment,
     rows: &[Row],
@@ -293,7 +315,7 @@ fn read_entries(
                 .count()
                 .max(1);
             let (now, later) = rest.split_at(together);
-            read_run(group, segment, now, entries)?;
+            read_run(windows, group, segment, now, entries)?;
             rest = later;
         }
     }
@@ -301,6 +323,7 @@ fn read_entries(
 }
 
 fn read_run(
+    windows: &Windows,
     group: GroupUid,
     segment: &Segment,
     rows: &[Row],
@@ -309,21 +332,17 @@ fn read_run(
     let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
         return Ok(());
     };
-    let start = u64::from(first.position);
+    let (start, end) = (u64::from(first.position), end_of(last));
     let path = || -> PathBuf { segment.path().to_owned() };
-    let file = segment.file().map_err(|source| ReadError::Io {
+    let failed = |source| ReadError::Io {
         path: path(),
         position: start,
         source,
-    })?;
-    segment.prefetch(file, start, end_of(last));
-    let run = read_exact(file, start, usize_of(end_of(last) - start)).map_err(|source| {
-        ReadError::Io {
-            path: path(),
-            position: start,
-            source,
-        }
-    })?;
+    };
+    let run = match windows.piece(segment, start, end).map_err(failed)? {
+        Some(run) => run,
+        None => read_alone(segment, start, end).map_err(failed)?,
+    };
     for row in rows {
         let from = usize_of(u64::from(row.position) - start);
         let corrupt = |reason| ReadError::Corrupt {
@@ -349,6 +368,13 @@ fn read_run(
         });
     }
     Ok(())
+}
+
+/// Reads through the page cache, which others may have filled.
+fn read_alone(segment: &Segment, start: u64, end: u64) -> io::Result<Bytes> {
+    let file = segment.file()?;
+    segment.prefetch(file, start, end);
+    read_exact(file, start, usize_of(end - start))
 }
 
 fn end_of(row: &Row) -> u64 {

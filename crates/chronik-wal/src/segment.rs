@@ -21,6 +21,7 @@ pub struct Segment {
     salt: u32,
     path: PathBuf,
     file: OnceLock<File>,
+    direct_file: OnceLock<File>,
     rows_file: OnceLock<File>,
     retired: AtomicBool,
     /// Up to here its bytes are final.
@@ -43,6 +44,7 @@ impl Segment {
             salt,
             path,
             file: OnceLock::new(),
+            direct_file: OnceLock::new(),
             rows_file: OnceLock::new(),
             retired: AtomicBool::new(false),
             written: AtomicU64::new(0),
@@ -77,9 +79,26 @@ impl Segment {
         get_or_open(&self.file, &self.path)
     }
 
+    /// The file for reads of whole blocks, past the page cache if `direct`.
+    pub(crate) fn window_file(&self, direct: bool) -> io::Result<&File> {
+        if !direct {
+            return self.file();
+        }
+        if let Some(file) = self.direct_file.get() {
+            return Ok(file);
+        }
+        let file = open_read(&self.path, true)?;
+        Ok(self.direct_file.get_or_init(|| file))
+    }
+
     /// The index file of a sealed segment, opened by the first read.
     pub(crate) fn rows_file(&self) -> io::Result<&File> {
         get_or_open(&self.rows_file, &self.rows_path())
+    }
+
+    /// Up to here nothing will change.
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(Ordering::Acquire)
     }
 
     /// Everything before `position` is on disk and will not change.
@@ -89,7 +108,7 @@ impl Segment {
 
     /// Asks the kernel to load the windows that `start..end` touches, each once. It is advice: a failure costs time.
     pub(crate) fn prefetch(&self, file: &File, start: u64, end: u64) {
-        let written = self.written.load(Ordering::Acquire);
+        let written = self.written();
         for window in start / WINDOW_BYTES..end.div_ceil(WINDOW_BYTES) {
             let first_byte = window * WINDOW_BYTES;
             let Some(bits) = self.windows.get(window as usize / 64) else {

@@ -1,5 +1,6 @@
 //! One measured combination of record size and partitions, and what is measured in it.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 /// A gigabyte is 10^9 bytes of record values, for both brokers.
@@ -44,6 +45,20 @@ impl Cell {
 
     pub(crate) fn topic(self) -> String {
         format!("bench-{}-{}", self.record_bytes, self.partitions)
+    }
+}
+
+impl FromStr for Cell {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let numbers = text.split_once('x').and_then(|(bytes, partitions)| {
+            Some(Cell {
+                record_bytes: bytes.parse().ok().filter(|bytes| *bytes > 0)?,
+                partitions: partitions.parse().ok().filter(|count| *count > 0)?,
+            })
+        });
+        numbers.ok_or_else(|| "a cell is RECORD_BYTESxPARTITIONS, as in 1024x16".to_owned())
     }
 }
 

@@ -50,6 +50,9 @@ pub(crate) struct Options {
     /// Records of 100 B per cell
     #[arg(long, default_value_t = 5_000_000)]
     records_100: u64,
+    /// Only this cell, as in `1024x16` (record size, partitions); may be repeated
+    #[arg(long = "cell", value_name = "CELL")]
+    cells: Vec<Cell>,
     /// Records of the warm-up
     #[arg(long, default_value_t = 500_000)]
     records_warm_up: u64,
@@ -78,6 +81,11 @@ pub(crate) fn run(options: &Options) -> Outcome {
         Some(dir) => dir.clone(),
         None => step::work_dir("bench")?,
     };
+    let cells = if options.cells.is_empty() {
+        &CELLS[..]
+    } else {
+        &options.cells
+    };
     let mut runs = Vec::new();
     for round in 0..options.rounds {
         // Whoever goes second finds a disk that was just busy, so they take turns at that as well.
@@ -92,11 +100,11 @@ pub(crate) fn run(options: &Options) -> Outcome {
                 options.rounds,
                 kind.name()
             ));
-            runs.push(measure(kind, &server, &dir, options)?);
+            runs.push(measure(kind, cells, &server, &dir, options)?);
         }
     }
-    print_table(&runs);
-    let checks = check(&runs);
+    print_table(&runs, cells);
+    let checks = check(&runs, cells);
     save(&runs, &checks)?;
     conclude(&checks)
 }
@@ -118,7 +126,13 @@ impl Kind {
     }
 }
 
-fn measure(kind: Kind, server: &Path, dir: &Path, options: &Options) -> Result<Run, XtaskError> {
+fn measure(
+    kind: Kind,
+    wanted: &[Cell],
+    server: &Path,
+    dir: &Path,
+    options: &Options,
+) -> Result<Run, XtaskError> {
     let dir = tempfile::tempdir_in(dir).map_err(XtaskError::file("make a folder in", dir))?;
     let mut node = kind.start(server, dir.path())?;
     let start = node.time_to_serve();
@@ -137,7 +151,7 @@ fn measure(kind: Kind, server: &Path, dir: &Path, options: &Options) -> Result<R
         options.records_warm_up,
     )?;
     let mut cells = Vec::new();
-    for cell in CELLS {
+    for &cell in wanted {
         let records = match cell.record_bytes {
             1024 => options.records_1k,
             _ => options.records_100,
@@ -188,13 +202,13 @@ fn measure_cell(
     })
 }
 
-fn print_table(runs: &[Run]) {
+fn print_table(runs: &[Run], cells: &[Cell]) {
     output::heading("all rounds");
     output::line(
         "broker        cell                    produce/s   MB/s  p50 ms  p99 ms  CPU s/GB  client cores   \
          consume/s   MB/s  CPU s/GB   read back / produced",
     );
-    for cell in CELLS {
+    for &cell in cells {
         for kind in [Kind::Kafka, Kind::Chronik] {
             for run in runs.iter().filter(|run| run.kind == kind) {
                 for (_, measurement) in run.cells.iter().filter(|(found, _)| *found == cell) {
@@ -234,7 +248,7 @@ fn row(kind: Kind, cell: Cell, measurement: &Measurement) -> String {
     )
 }
 
-fn check(runs: &[Run]) -> Vec<Check> {
+fn check(runs: &[Run], cells: &[Cell]) -> Vec<Check> {
     let ratio = |cell: Cell, value: &dyn Fn(&Measurement) -> f64| {
         let of = |kind| median(measurements(runs, kind, cell).map(value));
         of(Kind::Chronik) / of(Kind::Kafka)
@@ -242,13 +256,12 @@ fn check(runs: &[Run]) -> Vec<Check> {
     let of_runs = |kind: Kind, value: &dyn Fn(&Run) -> f64| {
         median(runs.iter().filter(|run| run.kind == kind).map(value))
     };
-    let client_cores = median(
-        measurements(runs, Kind::Chronik, THROUGHPUT_CELL)
-            .map(|found| found.produce.client_cores()),
-    );
-    let throughput = ratio(THROUGHPUT_CELL, &|found| found.produce.records_per_second);
-    let mut checks = vec![verdict::throughput(throughput, client_cores)];
-    for cell in CELLS {
+    let mut checks = Vec::new();
+    if cells.contains(&THROUGHPUT_CELL) {
+        let throughput = ratio(THROUGHPUT_CELL, &|found| found.produce.records_per_second);
+        checks.push(verdict::throughput(throughput));
+    }
+    for &cell in cells {
         let produce = ratio(cell, &|found| found.produce.cpu_seconds_per_gigabyte());
         let consume = ratio(cell, &|found| found.consume.cpu_seconds_per_gigabyte());
         checks.push(verdict::cpu(cell, "produce", produce));

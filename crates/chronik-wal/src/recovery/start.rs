@@ -74,6 +74,7 @@ impl Recovered {
             .map(|full| Job::Seal(full.into_order()))
             .collect();
         let segment_bytes = parts.options.segment_bytes;
+        let reader = Reader::new(direct_io, parts.options.read_bytes);
         let log = parts.layout.log.clone();
         let appender = Appender {
             state: LoopState::new(parts.options.frame_max, backlog),
@@ -101,7 +102,7 @@ impl Recovered {
             direct_io,
             segment_bytes,
         };
-        Ok((writer, Reader::default(), index))
+        Ok((writer, reader, index))
     }
 }
 
@@ -195,6 +196,8 @@ fn reopen(newest: Unsealed, direct: bool) -> Result<Active, OpenError> {
     } = newest;
     let file = open_write(segment.path(), direct)
         .map_err(|source| io_error("open", segment.path(), source))?;
+    // It goes on: what comes behind is not final any more.
+    segment.grew_to(position);
     Ok(Active {
         segment,
         file,

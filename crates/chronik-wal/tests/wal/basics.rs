@@ -49,6 +49,33 @@ fn entries_are_read_back_and_survive_a_restart() {
 }
 
 #[test]
+fn what_is_written_behind_a_window_is_read_too() {
+    for io in [IoMode::Auto, IoMode::Buffered] {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let options = Options {
+            io,
+            ..tiny_options(dir.path())
+        };
+        let mut log = Log::open(&options).expect("an empty directory");
+        log.append(vec![create(7), entry(7, 1, 1, 0, "before")]);
+        log.close();
+        // The segment goes on after a restart, so what lies behind its end is not final.
+        let mut log = Log::open(&options).expect("what was written");
+        for index in 2..6 {
+            let count = log.read_all(7).len() as u64;
+            assert_eq!(count, index - 1);
+            log.append(vec![entry(7, index, 1, index - 1, "after")]);
+        }
+        let read = log.read_all(7);
+        assert_eq!(
+            bodies(&read),
+            ["before", "after", "after", "after", "after"]
+        );
+        log.close();
+    }
+}
+
+#[test]
 fn a_later_record_supersedes_the_same_index_and_all_above() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let options = tiny_options(dir.path());
