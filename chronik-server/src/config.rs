@@ -112,7 +112,7 @@ config_table! {
         /// Memory for the newest records of all partitions, so that consumers at the tail cause no disk reads.
         tail_bytes: Size = "128MiB", range "8MiB" to "64GiB", change Restart;
         /// Memory for reading older records of partitions that lie side by side with one read of the disk.
-        read_bytes: Size = "48MiB", range "0B" to "64GiB", change Restart;
+        read_bytes: Size = "40MiB", range "0B" to "64GiB", change Restart;
     }
 
     /// Bounds of the whole node.

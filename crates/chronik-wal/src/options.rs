@@ -46,7 +46,7 @@ impl Options {
             pool_segments: 2,
             io: IoMode::Auto,
             frame_max: 4 << 20,
-            read_bytes: 48 << 20,
+            read_bytes: 40 << 20,
             linger_max: Duration::from_micros(100),
         }
     }
