@@ -1,21 +1,66 @@
-//! Breaks a running cluster on purpose and checks what it kept. Nothing is available yet; the command line says so.
+//! Breaks a running cluster on purpose and checks what it kept.
 
-use clap::{CommandFactory, Parser, error::ErrorKind};
+mod cli;
+mod commands;
+mod contain;
+mod disk;
+mod history;
+mod nemesis;
+mod net;
+mod output;
+mod report;
+mod run;
+mod scenario;
+mod schedule;
+mod seed;
+mod span;
+mod sys;
+mod target;
+mod verdict;
+mod wire;
+mod workload;
 
-/// Breaks a running cluster on purpose and checks what it kept.
-///
-/// Seeded faults against real processes, and a checker that finds lost, duplicated, reordered or divergent records:
-/// this is what the program will do. None of it is available in this version.
-#[derive(Parser)]
-#[command(version)]
-struct Arguments {}
+use std::process::ExitCode;
 
-fn main() {
-    Arguments::parse();
-    Arguments::command()
-        .error(
-            ErrorKind::MissingSubcommand,
-            "no command is available in this version yet",
-        )
-        .exit();
+use clap::Parser;
+
+use cli::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Doctor => commands::doctor::doctor(),
+        Command::List { tags } => commands::list::list(tags.as_deref()),
+        Command::Run(arguments) => commands::run::run(&arguments),
+        Command::Check { run } => commands::check::check(&run),
+        Command::Replay { run, times, place } => commands::replay::replay(&run, times, &place),
+        Command::Shrink { run, within, place } => commands::shrink::shrink(&run, within, &place),
+        Command::Fuzz {
+            duration,
+            profile,
+            nodes,
+            seed,
+            place,
+        } => commands::fuzz::fuzz(duration, profile, nodes, seed, &place),
+        Command::Report { run } => commands::report::report(&run),
+        Command::Trace { run, offset } => commands::trace::trace(&run, &offset),
+        Command::Diff { left, right } => commands::diff::diff(&left, &right),
+        Command::Compare {
+            targets,
+            scenarios,
+            suite,
+            place,
+        } => commands::compare::compare(&targets, &scenarios, &suite, &place),
+        Command::Selftest { run } => commands::selftest::selftest(run.as_deref()),
+        Command::Heal { run } => commands::heal::heal(run.as_deref()),
+        Command::Janitor { run } => commands::inside::janitor(&run),
+        Command::Stage { run, front } => commands::inside::stage(&run, &front),
+        Command::Worker { run } => commands::inside::worker(&run),
+    };
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(failed) => {
+            output::complain(output::chain(&failed));
+            ExitCode::from(failed.exit_code())
+        }
+    }
 }

@@ -1,0 +1,46 @@
+//! `heal`: undoes what a killed run left behind; normally its janitor did.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{CommandFault, Done};
+use crate::contain::UndoLog;
+use crate::output;
+
+const RUNS: &str = ".chronik/chaos";
+
+pub(crate) fn heal(run: Option<&Path>) -> Done {
+    let runs: Vec<PathBuf> = match run {
+        Some(run) => vec![run.to_owned()],
+        None => all_runs(Path::new(RUNS)),
+    };
+    let mut undone = 0;
+    for run in runs {
+        for what in UndoLog::of(&run)
+            .finish()
+            .map_err(CommandFault::file("undo", &run))?
+        {
+            output::line(format!("removed {}", what.display()));
+            undone += 1;
+        }
+        // Namespaces took mounts and devices with them; images are plain files.
+        let disks = run.join("disks");
+        if disks.is_dir() {
+            fs::remove_dir_all(&disks).map_err(CommandFault::file("remove", &disks))?;
+            output::line(format!("removed {}", disks.display()));
+            undone += 1;
+        }
+    }
+    if undone == 0 {
+        output::line("nothing was left behind");
+    }
+    Ok(0)
+}
+
+fn all_runs(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+        .collect()
+}

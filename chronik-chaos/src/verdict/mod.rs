@@ -1,0 +1,304 @@
+//! What a run shows: broken promises, missed gates, or that it shows nothing.
+
+mod timeline;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, BufReader};
+use std::path::{Path, PathBuf};
+
+use chronik_check::history::{ReadError, Reader};
+use chronik_check::{Checker, Contract, Finding, HistoryFault, Report, Severity};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use timeline::Timeline;
+
+use crate::scenario::Expect;
+use crate::schedule::Injection;
+
+/// What the run itself knows and a history does not.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Facts {
+    pub(crate) scenario: String,
+    pub(crate) target: String,
+    pub(crate) seed: u64,
+    pub(crate) injections: Vec<Injection>,
+    pub(crate) healed_ns: u64,
+    pub(crate) recovered_ns: Option<u64>,
+    pub(crate) load_end_ns: u64,
+    pub(crate) unreached: Vec<i32>,
+    pub(crate) final_records: u64,
+}
+
+impl Facts {
+    pub(crate) fn write(&self, run_dir: &Path) -> io::Result<()> {
+        let text = serde_json::to_vec_pretty(self).expect("facts are plain values");
+        fs::write(run_dir.join("facts.json"), text)
+    }
+
+    pub(crate) fn read(run_dir: &Path) -> Result<Facts, JudgeFault> {
+        let path = run_dir.join("facts.json");
+        let text = fs::read(&path).map_err(|source| JudgeFault::Open {
+            path: path.clone(),
+            source,
+        })?;
+        serde_json::from_slice(&text).map_err(|source| JudgeFault::Facts { path, source })
+    }
+}
+
+/// The four ends of a run; the worst one counts, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    Pass,
+    /// It proves neither good nor bad.
+    Inconclusive,
+    /// Promises were kept, but too late.
+    Liveness,
+    Safety,
+}
+
+impl Outcome {
+    pub(crate) fn exit_code(self) -> u8 {
+        match self {
+            Outcome::Pass => 0,
+            Outcome::Liveness => 1,
+            Outcome::Inconclusive => 4,
+            Outcome::Safety => 5,
+        }
+    }
+
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Outcome::Pass => "pass",
+            Outcome::Inconclusive => "inconclusive",
+            Outcome::Liveness => "liveness",
+            Outcome::Safety => "safety",
+        }
+    }
+}
+
+/// A broken promise, as it is shown and stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Broken {
+    pub(crate) anomaly: String,
+    pub(crate) severity: String,
+    pub(crate) place: Option<String>,
+    pub(crate) offset: Option<u64>,
+    pub(crate) lines: Vec<u64>,
+    pub(crate) detail: String,
+}
+
+/// All that is known at the end: `result.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Verdict {
+    pub(crate) outcome: Outcome,
+    pub(crate) scenario: String,
+    pub(crate) target: String,
+    pub(crate) seed: u64,
+    pub(crate) broken: Vec<Broken>,
+    pub(crate) totals: BTreeMap<String, u64>,
+    pub(crate) counted: BTreeMap<String, u64>,
+    pub(crate) missed_gates: Vec<String>,
+    pub(crate) doubts: Vec<String>,
+    pub(crate) events: u64,
+    pub(crate) acked_batches: u64,
+    pub(crate) acked_records: u64,
+    pub(crate) final_records: u64,
+    /// The longest time without an acknowledgement, over all partitions.
+    pub(crate) gap_ms: u64,
+    pub(crate) recovery_ms: Option<u64>,
+    pub(crate) latency_p50_ms: f64,
+    pub(crate) latency_p99_ms: f64,
+    pub(crate) injections: Vec<Injection>,
+}
+
+/// The evidence itself cannot be judged.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum JudgeFault {
+    #[error("cannot open {path}")]
+    Open {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{path} does not hold a run's facts")]
+    Facts {
+        path: PathBuf,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("the history cannot be read")]
+    Read(#[from] ReadError),
+    #[error("the history makes no sense: a fault of this tool")]
+    History(#[from] HistoryFault),
+}
+
+/// Judges a run's folder by today's rules.
+pub(crate) fn judge(
+    run_dir: &Path,
+    contract: Contract,
+    expect: &Expect,
+) -> Result<(Verdict, Timeline), JudgeFault> {
+    let facts = Facts::read(run_dir)?;
+    let (report, timeline) = check_history(&run_dir.join("history.jsonl"), contract)?;
+    let mut verdict = Verdict {
+        outcome: Outcome::Pass,
+        scenario: facts.scenario.clone(),
+        target: facts.target.clone(),
+        seed: facts.seed,
+        broken: report.findings.iter().map(broken).collect(),
+        totals: named(&report.totals),
+        counted: named(&report.counted),
+        missed_gates: missed_gates(&facts, expect, &timeline),
+        doubts: doubts(&facts, expect, &timeline, &report),
+        events: report.events,
+        acked_batches: timeline.acked_batches(),
+        acked_records: timeline.acked_records,
+        final_records: facts.final_records,
+        gap_ms: timeline.longest_gap_ns(facts.load_end_ns).0 / 1_000_000,
+        recovery_ms: facts
+            .recovered_ns
+            .map(|recovered| (recovered - facts.healed_ns) / 1_000_000),
+        latency_p50_ms: timeline.latency_ms(0.5),
+        latency_p99_ms: timeline.latency_ms(0.99),
+        injections: facts.injections,
+    };
+    let has_error = report
+        .findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Error);
+    verdict.outcome = if has_error {
+        Outcome::Safety
+    } else if !verdict.missed_gates.is_empty() {
+        Outcome::Liveness
+    } else if !verdict.doubts.is_empty() {
+        Outcome::Inconclusive
+    } else {
+        Outcome::Pass
+    };
+    Ok((verdict, timeline))
+}
+
+/// Reads a history once, for the checker and for the times.
+pub(crate) fn check_history(
+    path: &Path,
+    contract: Contract,
+) -> Result<(Report, Timeline), JudgeFault> {
+    const BUFFER_BYTES: usize = 1 << 20;
+    let file = File::open(path).map_err(|source| JudgeFault::Open {
+        path: path.to_owned(),
+        source,
+    })?;
+    let mut checker = Checker::offline(contract);
+    let mut timeline = Timeline::default();
+    for event in Reader::new(BufReader::with_capacity(BUFFER_BYTES, file)) {
+        let (line, event) = event?;
+        checker.feed(line, &event)?;
+        timeline.take(&event);
+    }
+    Ok((checker.finish(), timeline))
+}
+
+fn broken(finding: &Finding) -> Broken {
+    Broken {
+        anomaly: finding.anomaly.name().to_owned(),
+        severity: if finding.severity == Severity::Error {
+            "error"
+        } else {
+            "warning"
+        }
+        .to_owned(),
+        place: finding.place.as_ref().map(ToString::to_string),
+        offset: finding.offset,
+        lines: finding.lines.clone(),
+        detail: finding.detail.clone(),
+    }
+}
+
+fn named(counts: &BTreeMap<chronik_check::Anomaly, u64>) -> BTreeMap<String, u64> {
+    counts
+        .iter()
+        .map(|(anomaly, count)| (anomaly.name().to_owned(), *count))
+        .collect()
+}
+
+/// What came too late.
+fn missed_gates(facts: &Facts, expect: &Expect, timeline: &Timeline) -> Vec<String> {
+    let mut missed = Vec::new();
+    if facts.recovered_ns.is_none() {
+        let bound = expect.recover_max;
+        missed.push(format!(
+            "not every partition took a write within {bound} after the heal"
+        ));
+    }
+    for partition in &facts.unreached {
+        missed.push(format!(
+            "the final read did not reach the end of partition {partition}"
+        ));
+    }
+    if let Some(bound) = expect.gap_max {
+        let (gap_ns, partition) = timeline.longest_gap_ns(facts.load_end_ns);
+        if gap_ns > bound.ns() {
+            missed.push(format!(
+                "{partition} acknowledged nothing for {} ms, at most {bound} are allowed",
+                gap_ns / 1_000_000
+            ));
+        }
+    }
+    for (id, at_least) in &expect.progress_during {
+        for (id, acked) in acked_during(facts, id) {
+            if acked < *at_least {
+                missed.push(format!(
+                    "{acked} batches were acknowledged during {id}, at least {at_least} should be"
+                ));
+            }
+        }
+    }
+    for (id, at_most) in &expect.acked_max_during {
+        for (id, acked) in acked_during(facts, id) {
+            if acked > *at_most {
+                missed.push(format!(
+                    "{acked} batches were acknowledged during {id}, at most {at_most} could be"
+                ));
+            }
+        }
+    }
+    missed
+}
+
+/// Injections of a step, its repetitions included, with the batches that were acknowledged meanwhile.
+fn acked_during<'a>(facts: &'a Facts, id: &'a str) -> impl Iterator<Item = (&'a str, u64)> {
+    let is_of_step = move |injection: &&Injection| {
+        injection
+            .id
+            .strip_prefix(id)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    let found = facts.injections.iter().filter(is_of_step);
+    found.map(|injection| {
+        let at_heal = injection.acked_at_heal.unwrap_or(injection.acked_before);
+        (injection.id.as_str(), at_heal - injection.acked_before)
+    })
+}
+
+/// Why a clean run may not be a proof.
+fn doubts(facts: &Facts, expect: &Expect, timeline: &Timeline, report: &Report) -> Vec<String> {
+    let mut doubts: Vec<String> = report.incomplete.iter().map(ToString::to_string).collect();
+    let unproven = facts
+        .injections
+        .iter()
+        .filter(|injection| injection.proof.is_none() && !injection.may_miss);
+    doubts.extend(unproven.map(|injection| {
+        let why = injection.doubt.as_deref().unwrap_or("it was never healed");
+        format!("{} had no proven effect: {why}", injection.id)
+    }));
+    if timeline.acked_batches() < expect.acked_min {
+        doubts.push(format!(
+            "only {} batches were acknowledged, {} are needed to say something",
+            timeline.acked_batches(),
+            expect.acked_min
+        ));
+    }
+    doubts
+}

@@ -1,0 +1,77 @@
+//! When what was acknowledged: gaps, latencies, and the curve of a report.
+
+use std::collections::BTreeMap;
+
+use chronik_check::history::{Action, Event, Outcome};
+
+/// Acknowledgements by partition, and the sends that wait for theirs.
+#[derive(Debug, Default)]
+pub(crate) struct Timeline {
+    open: BTreeMap<u64, (u64, String, u32)>,
+    /// For each partition, when batches were sent and acknowledged.
+    pub(crate) acked: BTreeMap<String, Vec<(u64, u64)>>,
+    pub(crate) acked_records: u64,
+    pub(crate) end_ns: u64,
+    first_send_ns: Option<u64>,
+}
+
+impl Timeline {
+    pub(crate) fn take(&mut self, event: &Event) {
+        self.end_ns = event.time_ns;
+        match &event.action {
+            Action::SendInvoke(send) => {
+                self.first_send_ns.get_or_insert(event.time_ns);
+                let place = send.partition.to_string();
+                self.open
+                    .insert(send.op, (event.time_ns, place, send.count));
+            }
+            Action::SendEnd(end) => {
+                let Some((invoked_ns, place, count)) = self.open.remove(&end.op) else {
+                    return;
+                };
+                let acked = self.acked.entry(place).or_default();
+                if end.outcome == Outcome::Ok {
+                    self.acked_records += u64::from(count);
+                    acked.push((invoked_ns, event.time_ns));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn acked_batches(&self) -> u64 {
+        self.acked.values().map(|acked| acked.len() as u64).sum()
+    }
+
+    /// The longest time in which a partition acknowledged nothing until the load ended, and which one it was.
+    pub(crate) fn longest_gap_ns(&self, load_end_ns: u64) -> (u64, &str) {
+        let start = self.first_send_ns.unwrap_or(0);
+        let gaps = self.acked.iter().map(|(place, acked)| {
+            let mut last = start;
+            let mut longest = 0;
+            // The end of the load waits for the last batches, so the time after the last one is no gap of its own
+            // unless nothing was acknowledged at all.
+            for (_, acked_ns) in acked {
+                longest = longest.max(acked_ns.saturating_sub(last));
+                last = *acked_ns;
+            }
+            if acked.is_empty() {
+                longest = load_end_ns.saturating_sub(start);
+            }
+            (longest, place.as_str())
+        });
+        gaps.max().unwrap_or((0, ""))
+    }
+
+    /// A quantile of the time from the first attempt to the acknowledgement.
+    pub(crate) fn latency_ms(&self, quantile: f64) -> f64 {
+        let acked = self.acked.values().flatten();
+        let mut latencies: Vec<u64> = acked
+            .map(|(sent, acked)| acked.saturating_sub(*sent))
+            .collect();
+        latencies.sort_unstable();
+        let place =
+            ((latencies.len() as f64 * quantile) as usize).min(latencies.len().saturating_sub(1));
+        latencies.get(place).map_or(0.0, |ns| *ns as f64 / 1e6)
+    }
+}
