@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::scenario::{Fault, Parameters, Scenario};
+use crate::scenario::{Choice, Fault, Parameters, RandomSteps, Scenario};
 use crate::seed::Stream;
 use crate::span::Span;
 
@@ -117,37 +117,47 @@ pub(crate) fn plan(scenario: &Scenario, seed: u64) -> Result<Vec<Planned>, NoSuc
         ids.insert(id);
     }
     for (place, random) in scenario.random.iter().enumerate() {
-        let mut chance = Stream::new(seed, &format!("schedule {place}"));
-        let mut at = random.from.0.as_secs_f64();
+        let chance = Stream::new(seed, &format!("schedule {place}"));
         let end = scenario.duration.0.as_secs_f64();
-        let weights: u32 = random.pick.iter().map(|choice| choice.w).sum();
-        while weights > 0 {
-            at += chance.exponential(random.every.0.as_secs_f64());
-            if at >= end {
-                break;
-            }
-            let mut drawn = chance.below(u64::from(weights)) as u32;
-            let choice = random.pick.iter().find(|choice| {
-                let is_it = drawn < choice.w;
-                drawn = drawn.saturating_sub(choice.w);
-                is_it
-            });
-            let lasts = 1.0 + chance.fraction();
-            let Some(choice) = choice else { continue };
-            planned.push(Planned {
-                id: format!("{}-r{}", choice.fault, planned.len() + 1),
-                when: When::At(Duration::from_millis((at * 1e3) as u64)),
-                fault: choice.fault,
-                whom: Whom::Expression(choice.target.clone()),
-                lasts: Some(Span(Duration::from_millis(
-                    (choice.lasts.0.as_secs_f64() * lasts * 1e3) as u64,
-                ))),
-                with: choice.with.clone(),
-                may_miss: true,
-            });
-        }
+        add_random(&mut planned, random, chance, end);
     }
     Ok(planned)
+}
+
+/// Draws times, kinds and lengths of chance faults until the end.
+fn add_random(planned: &mut Vec<Planned>, random: &RandomSteps, mut chance: Stream, end: f64) {
+    let weights: u32 = random.pick.iter().map(|choice| choice.w).sum();
+    let mut at = random.from.0.as_secs_f64();
+    loop {
+        at += chance.exponential(random.every.0.as_secs_f64());
+        if at >= end || weights == 0 {
+            return;
+        }
+        let drawn = chance.below(u64::from(weights)) as u32;
+        let stretch = 1.0 + chance.fraction();
+        let Some(choice) = weighted(&random.pick, drawn) else {
+            return;
+        };
+        let lasts = choice.lasts.0.mul_f64(stretch);
+        planned.push(Planned {
+            id: format!("{}-r{}", choice.fault, planned.len() + 1),
+            when: When::At(Duration::from_millis((at * 1e3) as u64)),
+            fault: choice.fault,
+            whom: Whom::Expression(choice.target.clone()),
+            lasts: Some(Span(Duration::from_millis(lasts.as_millis() as u64))),
+            with: choice.with.clone(),
+            may_miss: true,
+        });
+    }
+}
+
+/// The choice in whose share of all weights a number falls.
+fn weighted(choices: &[Choice], mut drawn: u32) -> Option<&Choice> {
+    choices.iter().find(|choice| {
+        let is_it = drawn < choice.w;
+        drawn = drawn.saturating_sub(choice.w);
+        is_it
+    })
 }
 
 /// The same faults again, at the same times and places.

@@ -14,6 +14,7 @@ mod wire;
 
 mod tidy;
 
+mod chaos;
 mod clients;
 mod docs_fresh;
 mod groups;

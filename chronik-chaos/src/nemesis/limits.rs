@@ -91,7 +91,7 @@ pub(super) fn files(world: &mut World, active: &mut Active) -> Result<(), Nemesi
     }
     active.hold = Hold::Files(
         held.iter()
-            .map(|(_, before, pid)| (*pid, before.clone()))
+            .map(|(_, before, pid)| (*pid, *before))
             .collect(),
     );
     active.proof.get_or_insert(Ok(proofs.join(", ")));
@@ -105,7 +105,7 @@ pub(super) fn lift_files(active: &Active) -> Result<Option<Proof>, NemesisFault>
     for (pid, before) in held.iter().filter(|(pid, _)| process_exists(*pid)) {
         let target = i32::try_from(*pid).ok().and_then(Pid::from_raw);
         // It may end in this very moment.
-        let _ = prlimit(target, Resource::Nofile, before.clone());
+        let _ = prlimit(target, Resource::Nofile, *before);
     }
     Ok(None)
 }

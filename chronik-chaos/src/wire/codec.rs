@@ -87,10 +87,6 @@ impl<'a> Decoder<'a> {
         Self { rest: bytes }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.rest.is_empty()
-    }
-
     pub(crate) fn remaining(&self) -> usize {
         self.rest.len()
     }
@@ -200,7 +196,7 @@ mod tests {
             let mut decoder = Decoder::new(&encoder.bytes);
             prop_assert_eq!(decoder.varint(), Ok(value));
             prop_assert_eq!(decoder.i64(), Ok(value));
-            prop_assert!(decoder.is_empty());
+            prop_assert_eq!(decoder.remaining(), 0);
         }
 
         #[test]

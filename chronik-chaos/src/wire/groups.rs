@@ -9,6 +9,9 @@ use super::connection::{CallFailed, Connection};
 /// The strategy that our members agree on.
 const STRATEGY: &str = "range";
 
+/// For each partition the committed position, if there is one.
+pub(crate) type Committed = Vec<(i32, Option<u64>)>;
+
 /// Where a group is coordinated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Coordinator {
@@ -187,7 +190,7 @@ pub(crate) fn committed_offsets(
     topic: &str,
     partitions: &[i32],
     bound: Duration,
-) -> Result<Result<Vec<(i32, Option<u64>)>, i16>, CallFailed> {
+) -> Result<Result<Committed, i16>, CallFailed> {
     let mut body = Encoder::default();
     body.text(group).len(1).text(topic).len(partitions.len());
     for partition in partitions {

@@ -21,12 +21,9 @@ pub(crate) struct Metadata {
 
 #[derive(Clone, Debug)]
 pub(crate) struct PartitionView {
-    pub(crate) topic: String,
     pub(crate) index: i32,
     /// -1 where there is none.
     pub(crate) leader: i32,
-    pub(crate) in_sync: Vec<i32>,
-    pub(crate) replicas: Vec<i32>,
 }
 
 /// The answer for the one partition of a produce request.
@@ -41,7 +38,6 @@ pub(crate) struct ProduceAnswer {
 pub(crate) struct Fetched {
     pub(crate) error: i16,
     pub(crate) high_watermark: i64,
-    pub(crate) log_start: i64,
     records: Vec<u8>,
 }
 
@@ -80,23 +76,18 @@ fn decode_metadata(answer: &[u8]) -> Result<Metadata, WireFault> {
     let controller = answer.i32()?;
     let topics = answer.array(|topic| {
         topic.i16()?;
-        let name = topic.text()?.to_owned();
+        topic.text()?;
         topic.i8()?;
         let partitions = topic.array(|partition| {
             partition.i16()?;
             let index = partition.i32()?;
             let leader = partition.i32()?;
             partition.i32()?;
-            let replicas = partition.array(Decoder::i32)?;
-            let in_sync = partition.array(Decoder::i32)?;
-            partition.array(Decoder::i32)?;
-            Ok(PartitionView {
-                topic: name.clone(),
-                index,
-                leader,
-                in_sync,
-                replicas,
-            })
+            // Replicas, those in sync, those that are away.
+            for _ in 0..3 {
+                partition.array(Decoder::i32)?;
+            }
+            Ok(PartitionView { index, leader })
         })?;
         topic.i32()?;
         Ok(partitions)
@@ -182,7 +173,7 @@ fn decode_fetch(answer: &[u8]) -> Result<Fetched, WireFault> {
             let error = partition.i16()?;
             let high_watermark = partition.i64()?;
             partition.i64()?;
-            let log_start = partition.i64()?;
+            partition.i64()?;
             partition.array(|aborted| {
                 aborted.i64()?;
                 aborted.i64()
@@ -191,7 +182,6 @@ fn decode_fetch(answer: &[u8]) -> Result<Fetched, WireFault> {
             Ok(Fetched {
                 error,
                 high_watermark,
-                log_start,
                 records: partition.blob()?.to_vec(),
             })
         })
@@ -200,7 +190,6 @@ fn decode_fetch(answer: &[u8]) -> Result<Fetched, WireFault> {
         return Ok(Fetched {
             error,
             high_watermark: -1,
-            log_start: -1,
             records: Vec::new(),
         });
     }

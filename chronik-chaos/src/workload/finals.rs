@@ -139,7 +139,7 @@ fn read_all(
             expected: true,
         },
     );
-    (position >= end).then(|| FinalRead {
+    (position >= end).then_some(FinalRead {
         partition: name,
         start,
         end,

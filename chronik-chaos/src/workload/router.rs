@@ -13,6 +13,9 @@ use crate::wire::{CallFailed, Connection, Metadata, find_coordinator, metadata};
 const CONNECT_BOUND: Duration = Duration::from_millis(500);
 const METADATA_BOUND: Duration = Duration::from_secs(1);
 
+/// The number of a leader with a connection to it.
+pub(crate) type Led<'a> = (i32, &'a mut Connection);
+
 /// One client's idea of where its partition's leader is.
 #[derive(Debug)]
 pub(crate) struct Router {
@@ -35,7 +38,7 @@ impl Router {
     }
 
     /// A connection to the leader and its number. `None` means that no leader is known now.
-    pub(crate) fn connect(&mut self) -> Option<Result<(i32, &mut Connection), (i32, CallFailed)>> {
+    pub(crate) fn connect(&mut self) -> Option<Result<Led<'_>, (i32, CallFailed)>> {
         if self.leader.is_none() {
             self.leader = self.find_leader();
         }
