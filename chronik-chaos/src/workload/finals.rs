@@ -13,6 +13,8 @@ use crate::wire::{Connection, EARLIEST, LATEST, error_code, fetch, list_offsets}
 use std::sync::atomic::Ordering;
 
 const ANEW_EVERY: Duration = Duration::from_millis(500);
+/// A log that ends before what was acknowledged may still be loading; for longer than this it is lost.
+const SHORT_BOUND: Duration = Duration::from_secs(15);
 
 /// How the final reads ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,7 +54,8 @@ pub(crate) fn read_finally(
 fn read_partition(clients: &Clients, partition: i32, deadline: Instant) -> Option<u64> {
     let chance = Stream::new(clients.seed, &format!("final {partition}"));
     let mut router = Router::new(clients.bootstrap.clone(), partition, chance);
-    let mut farthest = None;
+    let mut farthest: Option<FinalRead> = None;
+    let mut deadline = deadline;
     while Instant::now() < deadline {
         if let Some(Ok((_, connection))) = router.connect()
             && let Some(read) = read_all(clients, connection, partition, deadline)
@@ -64,6 +67,9 @@ fn read_partition(clients: &Clients, partition: i32, deadline: Instant) -> Optio
                 .load(Ordering::Relaxed);
             let is_short = read.end < acked_end;
             let records = read.end - read.start;
+            if is_short && farthest.is_none() {
+                deadline = deadline.min(Instant::now() + SHORT_BOUND);
+            }
             farthest = Some(read.clone());
             if !is_short {
                 clients.journal.record(0, Action::Final(read));

@@ -6,7 +6,7 @@ use super::event::{
     PollMode, Positions, RaftStatus, Record, RunInfo, SendEnd, SendInvoke, Transaction, Value,
     Wire,
 };
-use super::{FORMAT, MAX_RUN_RECORDS};
+use super::{FORMAT, MAX_RUN_RECORDS, fast};
 use crate::contract::Contract;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::ser::{SerializeSeq, Serializer};
@@ -30,6 +30,17 @@ pub enum LineFault {
 
 /// Reads one line; `name` turns text into a shared name.
 pub(super) fn parse(bytes: &[u8], name: &mut dyn FnMut(&str) -> Name) -> Result<Event, LineFault> {
+    match fast::parse(bytes, name) {
+        Some(event) => Ok(event),
+        None => parse_general(bytes, name),
+    }
+}
+
+/// Reads one line of any kind, with its fields in any order.
+pub(super) fn parse_general(
+    bytes: &[u8],
+    name: &mut dyn FnMut(&str) -> Name,
+) -> Result<Event, LineFault> {
     let line: Line<'_> = serde_json::from_slice(bytes)?;
     let (time_ns, proc) = (line.t, line.proc);
     let action = line.into_action(name)?;

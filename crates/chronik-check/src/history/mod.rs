@@ -1,6 +1,7 @@
 //! What a history is made of: events, their canonical JSON lines, a bounded reader and a writer.
 
 mod event;
+mod fast;
 mod line;
 mod reader;
 mod writer;
