@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::run::NetChoice;
 use crate::span::Span;
+use crate::target::Mutant;
 
 /// Breaks a running cluster on purpose and checks what it kept.
 ///
@@ -105,6 +106,11 @@ pub(crate) enum Command {
     Stage { run: PathBuf, front: String },
     #[command(name = crate::contain::enter::WORKER, hide = true)]
     Worker { run: PathBuf },
+    #[command(name = crate::contain::enter::MUTANT, hide = true)]
+    Mutant {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<std::ffi::OsString>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -146,6 +152,9 @@ pub(crate) struct Place {
     pub(crate) out: PathBuf,
     #[arg(long, value_enum, default_value_t = NetChoice::Auto)]
     pub(crate) net: NetChoice,
+    /// Plants a bug into the server, to see whether a scenario finds it.
+    #[arg(long, value_enum)]
+    pub(crate) mutant: Option<Mutant>,
     /// Says nothing while it runs.
     #[arg(long, short)]
     pub(crate) quiet: bool,

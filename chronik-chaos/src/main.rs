@@ -55,6 +55,7 @@ fn main() -> ExitCode {
         Command::Janitor { run } => commands::inside::janitor(&run),
         Command::Stage { run, front } => commands::inside::stage(&run, &front),
         Command::Worker { run } => commands::inside::worker(&run),
+        Command::Mutant { command } => commands::inside::mutant(&command),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

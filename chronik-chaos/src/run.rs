@@ -17,7 +17,7 @@ use crate::output::Progress as Screen;
 use crate::scenario::{Cluster, Cut, Fault, NodeSet, Scenario};
 use crate::schedule::{self, Edge, Injection, Planned, When, Whom};
 use crate::seed::Stream;
-use crate::target::{Target, TargetFault, TargetKind};
+use crate::target::{Mutant, Target, TargetFault, TargetKind};
 use crate::verdict::Facts;
 use crate::wire::{Connection, create_topic, error_code};
 use crate::workload::{Clients, GROUP, Load, Progress, TOPIC, cluster_view, read_finally, rest};
@@ -31,6 +31,8 @@ pub(crate) struct Plan {
     /// The faults of an earlier run, instead of the scenario's.
     pub(crate) schedule: Option<Vec<Injection>>,
     pub(crate) net: NetChoice,
+    #[serde(default)]
+    pub(crate) mutant: Option<Mutant>,
     pub(crate) is_quiet: bool,
 }
 
@@ -150,6 +152,7 @@ impl Stage {
             run_dir,
             network.as_ref(),
             has_disks,
+            plan.mutant,
         )?;
         let run_name = format!(
             "{:x}",

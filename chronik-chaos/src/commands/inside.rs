@@ -1,11 +1,13 @@
 //! The processes that a run starts of this same program: janitor, stage and worker.
 
+use std::ffi::OsString;
 use std::path::Path;
 
 use super::{CommandFault, Done};
 use crate::contain::enter;
 use crate::output::Progress;
 use crate::run::{Plan, run};
+use crate::target::become_mutant;
 
 pub(crate) fn janitor(run_dir: &Path) -> Done {
     enter::be_janitor(run_dir).map_err(CommandFault::Processes)?;
@@ -25,4 +27,8 @@ pub(crate) fn worker(run_dir: &Path) -> Done {
     let plan = Plan::read(run_dir)?;
     run(&plan, run_dir, &Progress::new(plan.is_quiet))?;
     Ok(0)
+}
+
+pub(crate) fn mutant(command: &[OsString]) -> Done {
+    Err(CommandFault::Processes(become_mutant(command)))
 }

@@ -37,6 +37,7 @@ pub(crate) fn plan(
         target: target(place)?,
         schedule,
         net: place.net,
+        mutant: place.mutant,
         is_quiet: place.quiet,
     })
 }

@@ -18,12 +18,13 @@ pub(crate) fn replay(run_dir: &Path, times: u32, place: &Place) -> Done {
     let mut outcomes = Vec::new();
     let mut hits = 0;
     for _ in 0..times {
-        let again = plan(
+        let mut again = plan(
             &before.scenario,
             Some(before.seed),
             Some(injections.clone()),
             place,
         )?;
+        again.mutant = before.mutant;
         let (verdict, run_dir) = launch(&again, &place.out)?;
         show(&verdict, &run_dir);
         hits += u32::from(is_hit(&verdict, &first, &wanted));

@@ -35,12 +35,13 @@ pub(crate) fn shrink(run_dir: &Path, within: Span, place: &Place) -> Done {
     let mut best_dir = run_dir.to_owned();
     let mut runs = 0;
     let mut try_once = |injections: &[Injection]| -> Result<Option<PathBuf>, CommandFault> {
-        let again = plan(
+        let mut again = plan(
             &first_plan.scenario,
             Some(first_plan.seed),
             Some(injections.to_vec()),
             place,
         )?;
+        again.mutant = first_plan.mutant;
         let (verdict, dir) = launch(&again, &place.out)?;
         runs += 1;
         Ok(is_hit(&verdict, &first, &wanted).then_some(dir))

@@ -19,6 +19,7 @@ use crate::sys;
 pub(crate) const JANITOR: &str = "inside-janitor";
 pub(crate) const STAGE: &str = "inside-stage";
 pub(crate) const WORKER: &str = "inside-worker";
+pub(crate) const MUTANT: &str = "inside-mutant";
 
 /// The janitor beside a run; it begins when this handle is dropped or its process dies.
 #[derive(Debug)]

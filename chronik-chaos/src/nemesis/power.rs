@@ -42,10 +42,11 @@ pub(super) fn restore(world: &mut World, active: &Active) -> Result<Option<Proof
         if let Some(disk) = &mut node.disk {
             disk.restore_power()
                 .map_err(Active::node_fault("the disk after the power cut", *number))?;
-            match disk.canary_verdict() {
-                Ok(proof) => proofs.push(format!("n{number}: {proof}")),
-                Err(doubt) => return Ok(Some(Err(format!("n{number}: {doubt}")))),
-            }
+            let verdict = disk.canary_verdict();
+            proofs.push(match verdict {
+                Ok(proof) => Ok(format!("n{number}: {proof}")),
+                Err(doubt) => Err(format!("n{number}: {doubt}")),
+            });
             disk.plant_canary()
                 .map_err(Active::node_fault("the canary", *number))?;
         }
@@ -56,5 +57,6 @@ pub(super) fn restore(world: &mut World, active: &Active) -> Result<Option<Proof
             node.start(world.network.as_ref())?;
         }
     }
-    Ok(Some(Ok(proofs.join("; "))))
+    let proofs: Result<Vec<String>, String> = proofs.into_iter().collect();
+    Ok(Some(proofs.map(|proofs| proofs.join("; "))))
 }

@@ -2,6 +2,7 @@
 
 mod chronik;
 mod kafka;
+mod mutant;
 mod node;
 
 use std::fs;
@@ -14,6 +15,7 @@ use chronik_check::Contract;
 use chronik_local::LocalError;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use mutant::{Mutant, become_mutant};
 pub(crate) use node::Node;
 
 use crate::disk::Layers;
@@ -89,6 +91,8 @@ pub(crate) enum TargetFault {
         #[source]
         source: io::Error,
     },
+    #[error("the bug cannot be planted")]
+    Mutant(#[source] io::Error),
     #[error(transparent)]
     Local(#[from] LocalError),
 }
@@ -101,6 +105,7 @@ impl Target {
         run_dir: &Path,
         network: Option<&Network>,
         has_disks: bool,
+        mutant: Option<Mutant>,
     ) -> Result<Target, TargetFault> {
         let addresses: Vec<Addresses> = (1..=cluster.nodes)
             .map(|node| addresses(node, network.is_some()))
@@ -131,6 +136,10 @@ impl Target {
                     source,
                 })?;
             }
+            let launch = match mutant {
+                Some(mutant) => mutant.plant(launch).map_err(TargetFault::Mutant)?,
+                None => launch,
+            };
             let place = addresses[number as usize - 1];
             nodes.push(Node::new(number, launch, place.kafka, disk));
         }

@@ -12,6 +12,9 @@ use crate::net::Network;
 /// A stopped node has this long to end in order.
 const STOP_BOUND: Duration = Duration::from_secs(60);
 
+/// A thread may wait for a slow disk before it stops.
+const STOP_SIGNAL_BOUND: Duration = Duration::from_secs(20);
+
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) number: u32,
@@ -128,13 +131,15 @@ impl Node {
         };
         process.pause()?;
         let pid = process.pid();
-        // The state letter follows the name; T stands for stopped.
-        let is_stopped = || {
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-            let state = stat.rsplit_once(')')?.1.trim_start().chars().next()?;
-            (state == 'T').then_some(())
+        // A thread in the middle of a system call stops only after it: a flush that is on its way is still done.
+        let all_stopped = || {
+            let threads = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+            let mut threads = threads.flatten();
+            threads
+                .all(|thread| is_stopped(&thread.path()))
+                .then_some(())
         };
-        wait::until("state T after SIGSTOP", Duration::from_secs(5), is_stopped)?;
+        wait::until("state T of all threads", STOP_SIGNAL_BOUND, all_stopped)?;
         Ok("state T".into())
     }
 
@@ -170,4 +175,13 @@ impl Node {
     pub(crate) fn is_running(&self) -> bool {
         self.process.is_some()
     }
+}
+
+/// The state letter follows the name; T stands for stopped, and a thread that is gone is stopped too.
+fn is_stopped(thread: &std::path::Path) -> bool {
+    let Ok(stat) = std::fs::read_to_string(thread.join("stat")) else {
+        return true;
+    };
+    let state = stat.rsplit_once(')').map(|(_, rest)| rest.trim_start());
+    state.is_some_and(|state| state.starts_with(['T', 'Z', 'X']))
 }

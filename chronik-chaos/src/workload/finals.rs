@@ -76,6 +76,16 @@ fn read_partition(clients: &Clients, partition: i32, deadline: Instant) -> Optio
                 return Some(records);
             }
         }
+        if farthest.is_none() && router.says_no_such_partition() {
+            // Somebody answers, and knows nothing of this partition: an empty log is what is left of it.
+            deadline = deadline.min(Instant::now() + SHORT_BOUND);
+            farthest = Some(FinalRead {
+                partition: clients.name_of(partition),
+                start: 0,
+                end: 0,
+                reached: 0,
+            });
+        }
         router.forget();
         rest(ANEW_EVERY);
     }

@@ -63,7 +63,21 @@ impl Router {
         self.connection = None;
     }
 
-    /// After an answer that another node leads: the connection itself is in order, but of no use.
+    /// Whether nodes answer and none of them knows the partition.
+    pub(crate) fn says_no_such_partition(&self) -> bool {
+        let views: Vec<Metadata> = self
+            .bootstrap
+            .iter()
+            .filter_map(|address| ask(*address))
+            .collect();
+        let knows = |view: &Metadata| {
+            view.partitions
+                .iter()
+                .any(|known| known.index == self.partition)
+        };
+        !views.is_empty() && !views.iter().any(knows)
+    }
+
     fn find_leader(&mut self) -> Option<(i32, SocketAddr)> {
         let mut order: Vec<SocketAddr> = self.bootstrap.to_vec();
         self.chance.shuffle(&mut order);
