@@ -43,8 +43,10 @@ config_table! {
 
     /// The door for other nodes.
     peer: PeerDoor {
-        /// Address kept for other nodes of the cluster; port 0 takes a free one.
+        /// Address on which other nodes of the cluster are served; port 0 takes a free one.
         listen: Endpoint = "127.0.0.1:9192", change Restart;
+        /// Address that other nodes are told to use; empty means this node's entry in `cluster.peers`, or else the listening address.
+        advertised: Option<Endpoint> = "", change Restart;
     }
 
     /// The operators' door.
@@ -57,12 +59,12 @@ config_table! {
     cluster: Cluster {
         /// Identity of the cluster; empty means that it is made at birth. If set, a data directory of another cluster is refused.
         id: Option<String> = "", change Birth;
-        /// Nodes of the cluster as `ID@HOST:PEERPORT`, this one included; empty means a single node. This build serves one node.
+        /// Nodes of the cluster as `ID@HOST:PEERPORT`, this one included; empty means a single node.
         peers: Vec<Peer> = "", change Restart;
-        /// Replicas of a new topic whose creator leaves the choice to the server; at most the number of nodes.
-        default_replication_factor: u16 = "1", range "1" to "15", change Restart;
-        /// Replicas that must hold a record before a producer with acks=all is answered; at most the replication factor.
-        min_insync_replicas: u16 = "1", range "1" to "15", change Restart;
+        /// Replicas of a new topic whose creator leaves the choice to the server; empty means 3, or the number of nodes if that is less.
+        default_replication_factor: Option<u16> = "", range "1" to "15", change Restart;
+        /// Replicas that must hold a record before a producer with acks=all is answered; empty means a majority of the default replication factor.
+        min_insync_replicas: Option<u16> = "", range "1" to "15", change Restart;
     }
 
     /// What a topic gets when nobody says otherwise.
@@ -89,8 +91,20 @@ config_table! {
         heartbeat_ticks: u32 = "2", range "1" to "1000", change Restart;
         /// Ticks without a leader before a node stands for election; at least four heartbeats.
         election_ticks: u32 = "8", range "4" to "10000", change Restart;
+        /// Time between two signs of life that nodes send each other.
+        peer_ping: Duration = "100ms", range "10ms" to "10s", change Restart;
+        /// Silence of a node after which the groups it leads look for another leader; at least three pings.
+        suspect_after: Duration = "1s", range "100ms" to "1m", change Restart;
         /// Entries a group that keeps state may write before it takes a snapshot and trims its log.
         snapshot_log_entries: u64 = "10000", range "100" to "10000000", change Restart;
+    }
+
+    /// When a replica counts as in sync with its leader.
+    replica: Replica {
+        /// A replica that lacks what its leader had this long ago is out of sync.
+        lag_max_time: Duration = "10s", range "100ms" to "1h", change Restart;
+        /// A replica that lacks more entries than this is out of sync.
+        lag_max_entries: u64 = "1000", range "1" to "10000000", change Restart;
     }
 
     /// The write-ahead log, which is also the log that clients read.
@@ -167,11 +181,49 @@ impl Environment {
     }
 }
 
+impl Cluster {
+    /// How many nodes are configured.
+    pub fn nodes(&self) -> usize {
+        self.peers.len().max(1)
+    }
+
+    /// Replicas of a new topic whose creator leaves the choice to the server.
+    pub fn replication_factor(&self) -> u16 {
+        let most = u16::try_from(self.nodes()).unwrap_or(u16::MAX);
+        self.default_replication_factor
+            .unwrap_or_else(|| REPLICATION_FACTOR.min(most))
+    }
+
+    /// Replicas that must hold a record before a producer with acks=all is answered.
+    pub fn in_sync_minimum(&self) -> u16 {
+        self.min_insync_replicas
+            .unwrap_or_else(|| self.replication_factor() / 2 + 1)
+    }
+}
+
+impl Config {
+    /// Where other nodes reach this one, as far as that can be known before a port is bound.
+    pub fn peer_address(&self) -> &Endpoint {
+        let own_entry = || self.own_peer().map(|peer| &peer.endpoint);
+        let advertised = self.peer.advertised.as_ref().or_else(own_entry);
+        advertised.unwrap_or(&self.peer.listen)
+    }
+
+    /// This node's entry in the list of nodes.
+    pub(crate) fn own_peer(&self) -> Option<&Peer> {
+        let peers = &self.cluster.peers;
+        peers.iter().find(|peer| peer.id == self.node.id)
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         layers::defaults()
     }
 }
+
+/// The smallest factor that survives the loss of a replica without stopping.
+const REPLICATION_FACTOR: u16 = 3;
 
 /// The load generator and the fault injector use the same prefix for their own keys.
 fn belongs_to_another_program(name: &str) -> bool {

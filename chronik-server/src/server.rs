@@ -205,7 +205,7 @@ async fn recover(
         heartbeat_ticks: config.raft.heartbeat_ticks as usize,
         cache_bytes: config.cache.tail_bytes.bytes() as usize,
         retention_interval: config.retention.check_interval,
-        min_insync_replicas: config.cluster.min_insync_replicas.into(),
+        min_insync_replicas: config.cluster.in_sync_minimum().into(),
         snapshot_log_entries: config.raft.snapshot_log_entries,
         metrics,
     };
@@ -249,8 +249,8 @@ fn broker_settings(config: &Config, node: &Node) -> broker::Settings {
         node: node.id,
         auto_create_topics: config.topic.auto_create,
         default_partitions: config.topic.default_partitions,
-        default_replication_factor: config.cluster.default_replication_factor.into(),
-        min_insync_replicas: config.cluster.min_insync_replicas.into(),
+        default_replication_factor: config.cluster.replication_factor().into(),
+        min_insync_replicas: config.cluster.in_sync_minimum().into(),
         offsets_partitions: config.group.offsets_partitions,
     }
 }

@@ -1,5 +1,7 @@
 //! Rules between keys: each says what is wrong with the values together, and what to write instead.
 
+mod peers;
+
 use super::layers::{Layers, Problem};
 use super::value::Endpoint;
 use super::{Config, Size};
@@ -8,10 +10,10 @@ use super::{Config, Size};
 pub(super) fn problems(config: &Config, layers: &Layers) -> Vec<Problem> {
     let broken = [
         advertised_address(config),
-        peers(config),
         replication_factor(config),
         in_sync_replicas(config),
         election_timeout(config),
+        suspicion(config),
         request_memory(config),
         segment_alignment(config),
         segment_size(config),
@@ -19,6 +21,7 @@ pub(super) fn problems(config: &Config, layers: &Layers) -> Vec<Problem> {
     broken
         .into_iter()
         .flatten()
+        .chain(peers::broken(config))
         .chain(colliding_doors(config))
         .map(|(path, message)| Problem {
             origin: layers.origin_of(path),
@@ -29,14 +32,25 @@ pub(super) fn problems(config: &Config, layers: &Layers) -> Vec<Problem> {
 
 /// What is allowed and probably not meant.
 pub(super) fn warnings(config: &Config) -> Vec<String> {
-    let factor = config.cluster.default_replication_factor;
-    let even = factor.is_multiple_of(2).then(|| {
+    let factor = config.cluster.replication_factor();
+    let was_chosen = config.cluster.default_replication_factor.is_some();
+    let even = (was_chosen && factor.is_multiple_of(2)).then(|| {
         format!(
             "`cluster.default_replication_factor` = {factor} survives no more failures than {} would",
             factor - 1
         )
     });
-    even.into_iter().collect()
+    let minimum = config.cluster.in_sync_minimum();
+    let rigid = (factor > 2 && minimum == factor).then(|| {
+        format!(
+            "`cluster.min_insync_replicas` = {minimum} is every replica: \
+             while one node is away, producers with acks=all are refused"
+        )
+    });
+    even.into_iter()
+        .chain(rigid)
+        .chain(peers::warning(config))
+        .collect()
 }
 
 /// The key to blame, and why.
@@ -73,25 +87,9 @@ fn advertised_address(config: &Config) -> Option<Broken> {
     }
 }
 
-fn peers(config: &Config) -> Option<Broken> {
-    let broken = |message: String| Some(("cluster.peers", message));
-    match config.cluster.peers.as_slice() {
-        [] => None,
-        [peer] if peer.id == config.node.id => None,
-        [peer] => broken(format!(
-            "`cluster.peers` names node {}, but `node.id` is {}; the list includes this node",
-            peer.id, config.node.id
-        )),
-        peers => broken(format!(
-            "`cluster.peers` names {} nodes, but this build serves one node; leave it empty",
-            peers.len()
-        )),
-    }
-}
-
 fn replication_factor(config: &Config) -> Option<Broken> {
-    let factor = config.cluster.default_replication_factor;
-    let nodes = config.cluster.peers.len().max(1);
+    let factor = config.cluster.replication_factor();
+    let nodes = config.cluster.nodes();
     (usize::from(factor) > nodes).then(|| {
         let message = format!(
             "`cluster.default_replication_factor` = {factor} needs as many nodes, and there is {nodes}; write {nodes}"
@@ -101,11 +99,8 @@ fn replication_factor(config: &Config) -> Option<Broken> {
 }
 
 fn in_sync_replicas(config: &Config) -> Option<Broken> {
-    let cluster = &config.cluster;
-    let (minimum, factor) = (
-        cluster.min_insync_replicas,
-        cluster.default_replication_factor,
-    );
+    let minimum = config.cluster.in_sync_minimum();
+    let factor = config.cluster.replication_factor();
     (minimum > factor).then(|| {
         let message = format!(
             "`cluster.min_insync_replicas` = {minimum} exceeds `cluster.default_replication_factor` = {factor}: \
@@ -125,6 +120,21 @@ fn election_timeout(config: &Config) -> Option<Broken> {
             raft.election_ticks, raft.heartbeat_ticks
         );
         ("raft.election_ticks", message)
+    })
+}
+
+fn suspicion(config: &Config) -> Option<Broken> {
+    let raft = &config.raft;
+    let least = raft.peer_ping * 3;
+    (raft.suspect_after < least).then(|| {
+        let message = format!(
+            "`raft.suspect_after` = {:?} is less than three times `raft.peer_ping` = {:?}: \
+             one late sign of life would depose leaders; write at least {}ms",
+            raft.suspect_after,
+            raft.peer_ping,
+            least.as_millis()
+        );
+        ("raft.suspect_after", message)
     })
 }
 

@@ -153,6 +153,7 @@ fn type_name(definition: &Definition) -> String {
 fn file_line(definition: &Definition) -> String {
     let (key, default) = (definition.key, definition.default);
     match definition.kind.literal {
+        Literal::Bare if default.is_empty() => format!("{key} = \"\""),
         Literal::Bare => format!("{key} = {default}"),
         Literal::Quoted => format!("{key} = \"{default}\""),
         Literal::List if default.is_empty() => format!("{key} = []"),

@@ -191,12 +191,9 @@ fn rules_between_keys_name_the_value_to_write() {
             "collides with `kafka.listen`",
         ),
         (
-            "[cluster]\npeers = [\"1@a:1\", \"2@b:1\"]\n",
-            "this build serves one node",
-        ),
-        (
-            "[cluster]\npeers = [\"2@b:1\"]\n",
-            "names node 2, but `node.id` is 1",
+            "[raft]\nsuspect_after = \"200ms\"\n",
+            "line 2: `raft.suspect_after` = 200ms is less than three times `raft.peer_ping` = 100ms: \
+             one late sign of life would depose leaders; write at least 300ms",
         ),
         ("[wal]\nsegment_size = \"8388609B\"\n", "write 8196KiB"),
         (
@@ -212,6 +209,84 @@ fn rules_between_keys_name_the_value_to_write() {
         let refusal = refusal(file);
         assert!(refusal.contains(expected), "{file}: {refusal}");
     }
+}
+
+#[test]
+fn a_list_of_nodes_must_lead_everybody_to_everybody() {
+    let cases = [
+        (
+            "[cluster]\npeers = [\"2@b:1\", \"3@c:1\"]\n",
+            "line 2: `cluster.peers` names the nodes 2, 3, but `node.id` is 1; set `node.id` to one of them",
+        ),
+        (
+            "[cluster]\npeers = [\"1@a:1\", \"2@b:1\", \"2@c:1\"]\n",
+            "gives the id 2 to \"2@b:1\" and \"2@c:1\"",
+        ),
+        (
+            "[cluster]\npeers = [\"1@a:1\", \"2@a:1\"]\n",
+            "gives one address to \"1@a:1\" and \"2@a:1\"",
+        ),
+        (
+            "[cluster]\npeers = [\"1@a:1\", \"2@0.0.0.0:1\"]\n",
+            "by which other nodes reach node 2, like \"2@node-2.example:9192\"",
+        ),
+        (
+            "[peer]\nadvertised = \"0.0.0.0:9192\"\n",
+            "line 2: `peer.advertised` = \"0.0.0.0:9192\" is an address nobody can connect to",
+        ),
+        (
+            "[peer]\nadvertised = \"a:9\"\n[cluster]\npeers = [\"1@b:9\", \"2@c:9\"]\n",
+            "line 2: `peer.advertised` = \"a:9\" differs from this node's entry \"1@b:9\"",
+        ),
+        (
+            "[cluster]\npeers = [\"1@127.0.0.1:9\", \"2@127.0.0.1:8\"]\n",
+            "`peer.listen` = \"127.0.0.1:9192\" is another port than this node's entry \"1@127.0.0.1:9\"",
+        ),
+        (
+            "[cluster]\npeers = [\"1@a:9192\", \"2@b:9192\"]\n",
+            "write `peer.listen` = \"0.0.0.0:9192\"",
+        ),
+    ];
+    for (file, expected) in cases {
+        let refusal = refusal(file);
+        assert!(refusal.contains(expected), "{file}: {refusal}");
+    }
+}
+
+#[test]
+fn three_nodes_replicate_three_times_and_need_a_majority() {
+    let three = accepted(
+        "[peer]\nlisten = \"0.0.0.0:9192\"\n[cluster]\npeers = [\"1@a:9192\", \"2@b:9192\", \"3@c:9192\"]\n",
+    );
+    assert_eq!(three.cluster.replication_factor(), 3);
+    assert_eq!(three.cluster.in_sync_minimum(), 2);
+    assert_eq!(three.peer_address().to_string(), "a:9192");
+    let one = Config::default();
+    assert_eq!(one.cluster.replication_factor(), 1);
+    assert_eq!(one.cluster.in_sync_minimum(), 1);
+    assert_eq!(one.peer_address().to_string(), "127.0.0.1:9192");
+}
+
+#[test]
+fn numbers_that_help_nobody_are_warned_about() {
+    let two = "[cluster]\npeers = [\"1@localhost:9192\", \"2@localhost:9193\"]\n";
+    let (_, warnings) = load(two, &[], &[]).expect("valid");
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("names 2 nodes"),
+        "{warnings:?}"
+    );
+    let factor = [("cluster.default_replication_factor", "2")];
+    let (_, warnings) = load(two, &[], &factor).expect("valid");
+    assert!(
+        warnings[0].contains("survives no more failures than 1"),
+        "{warnings:?}"
+    );
+    let three = "[cluster]\nmin_insync_replicas = 3\npeers = [\"1@localhost:9192\", \"2@localhost:1\", \"3@localhost:2\"]\n";
+    let (_, warnings) = load(three, &[], &[]).expect("valid");
+    assert!(
+        warnings[0].contains("while one node is away"),
+        "{warnings:?}"
+    );
 }
 
 #[test]

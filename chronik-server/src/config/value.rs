@@ -153,6 +153,23 @@ impl Endpoint {
             .is_ok_and(|address| address.is_unspecified())
     }
 
+    /// Whether only processes of the same machine can connect to it.
+    pub fn is_loopback(&self) -> bool {
+        self.host == "localhost"
+            || self
+                .host
+                .parse::<IpAddr>()
+                .is_ok_and(|address| address.is_loopback())
+    }
+
+    /// The same port on every address of the machine.
+    pub(super) fn on_every_address(&self) -> Self {
+        Self {
+            host: "0.0.0.0".to_owned(),
+            port: self.port,
+        }
+    }
+
     /// Whether both cannot be opened at the same time.
     pub(super) fn collides_with(&self, other: &Self) -> bool {
         let same_host = self.host_address() == other.host_address();
@@ -185,6 +202,12 @@ impl fmt::Display for Endpoint {
         } else {
             write!(formatter, "{host}:{port}")
         }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}@{}", self.id, self.endpoint)
     }
 }
 
@@ -397,6 +420,13 @@ impl<T: Value> Value for Option<T> {
             Ok(None)
         } else {
             T::parse(text).map(Some)
+        }
+    }
+
+    fn compare(&self, other: &Self) -> Option<Ordering> {
+        match (self, other) {
+            (Some(value), Some(other)) => value.compare(other),
+            _ => None,
         }
     }
 }
