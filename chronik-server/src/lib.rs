@@ -1,4 +1,5 @@
-//! The broker's rooms: the clients' door, the domain, the shell around Raft and the operators' door.
+//! The broker's rooms: the clients' door, the domain, the shell around Raft, the
+//! door to other nodes and the operators' door.
 //!
 //! The program is `main.rs`; this library exists so that fuzz targets and tests enter by the same doors.
 
@@ -11,5 +12,6 @@ pub mod kafka;
 pub mod limits;
 pub mod logging;
 pub mod metrics;
+pub mod peer;
 mod raft;
 pub mod server;

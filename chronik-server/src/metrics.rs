@@ -12,11 +12,12 @@ use std::sync::atomic::Ordering;
 use kafka_protocol::messages::ApiKey;
 
 pub use label::{
-    Closing, Direction, ErrorNumber, EventKind, FetchPhase, Label, Operation, ProducePhase, Queue,
-    SegmentState, TopicPhase, Version,
+    Closing, Direction, ErrorNumber, EventKind, FetchPhase, Label, Operation, PeerNode,
+    ProducePhase, Queue, SegmentState, TopicPhase, Version,
 };
 pub use series::{
     Counter, Family, Gauge, Milliseconds, Peak, Raised, Seconds, SecondsCounter, SecondsSummary,
+    State,
 };
 
 use table::metrics_table;
@@ -106,6 +107,28 @@ metrics_table! {
         snapshot_count: Counter = "chronik_raft_snapshot_count";
         /// Size of the newest such state.
         snapshot_size: Gauge = "chronik_raft_snapshot_size_bytes";
+    }
+
+    /// Other nodes, by their number.
+    peer: PeerMetrics {
+        /// Group messages sent to a node.
+        sent: Family<PeerNode, Counter> = "chronik_peer_messages_sent_total";
+        /// Bytes of the group messages sent to a node.
+        sent_bytes: Family<PeerNode, Counter> = "chronik_peer_bytes_sent_total";
+        /// Group messages received from a node.
+        received: Family<PeerNode, Counter> = "chronik_peer_messages_received_total";
+        /// Bytes of the group messages received from a node.
+        received_bytes: Family<PeerNode, Counter> = "chronik_peer_bytes_received_total";
+        /// Group messages for a node that were dropped, because its breaker is open, its queue full, or its connection lost.
+        dropped: Family<PeerNode, Counter> = "chronik_peer_messages_dropped_total";
+        /// Connections to a node that were lost.
+        disconnects: Family<PeerNode, Counter> = "chronik_peer_disconnects_total";
+        /// Time from a ping to its answer.
+        round_trip: Family<PeerNode, Seconds> = "chronik_peer_round_trip_seconds";
+        /// 1 while a node gives signs of life, 0 while it is suspected.
+        alive: Family<PeerNode, State> = "chronik_peer_alive";
+        /// The breaker of a node: 0 closed, 1 half open, 2 open. Nothing is sent unless it is closed.
+        breaker: Family<PeerNode, State> = "chronik_circuit_breaker_state";
     }
 
     /// The shard threads, which own the groups.

@@ -178,6 +178,10 @@ labels! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ErrorNumber(pub i16);
 
+/// Another node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerNode(pub u64);
+
 /// The version of this program, the only one it knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Version;
@@ -198,6 +202,24 @@ impl Label for ErrorNumber {
             0 => "-1".to_owned(),
             last if last == Self::COUNT - 1 => "other".to_owned(),
             position => (position - 1).to_string(),
+        }
+    }
+}
+
+impl Label for PeerNode {
+    const NAME: &'static str = "peer";
+    const COUNT: usize = 64;
+    const IS_SPARSE: bool = true;
+
+    fn position(self) -> usize {
+        // Nodes are numbered from one upwards; the few with a large number share the last series.
+        usize::try_from(self.0).map_or(Self::COUNT - 1, |id| id.min(Self::COUNT - 1))
+    }
+
+    fn text(position: usize) -> String {
+        match position {
+            last if last == Self::COUNT - 1 => "other".to_owned(),
+            position => position.to_string(),
         }
     }
 }

@@ -33,6 +33,10 @@ pub struct Counter(AtomicU64);
 #[derive(Debug, Default)]
 pub struct Gauge(AtomicI64);
 
+/// One of a few numbered states, also zero; not shown before it is first set.
+#[derive(Debug)]
+pub struct State(AtomicI64);
+
 /// A gauge that counts something as long as this lives, however its owner ends.
 #[derive(Debug)]
 pub struct Raised<'gauge>(&'gauge Gauge);
@@ -123,6 +127,24 @@ impl Gauge {
     /// The number.
     pub fn get(&self) -> i64 {
         self.0.load(RELAXED)
+    }
+}
+
+impl State {
+    /// The state from now on.
+    pub fn set(&self, state: i64) {
+        self.0.store(state, RELAXED);
+    }
+
+    /// The state; -1 if it was never set.
+    pub fn get(&self) -> i64 {
+        self.0.load(RELAXED)
+    }
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self(AtomicI64::new(NEVER_SET))
     }
 }
 
@@ -217,6 +239,20 @@ impl Series for Gauge {
 
     fn is_untouched(&self) -> bool {
         self.get() == 0
+    }
+
+    fn render(&self, name: &str, labels: &str, text: &mut String) {
+        sample(text, name, labels, self.get());
+    }
+}
+
+impl Series for State {
+    fn kind(&self) -> &'static str {
+        "gauge"
+    }
+
+    fn is_untouched(&self) -> bool {
+        self.get() == NEVER_SET
     }
 
     fn render(&self, name: &str, labels: &str, text: &mut String) {
@@ -339,6 +375,9 @@ impl<L: Label, M: Series + Default> Series for Family<L, M> {
         }
     }
 }
+
+/// What a state is before it is known.
+const NEVER_SET: i64 = -1;
 
 /// Upper ends of the buckets in microseconds: from a write to a fast disk to a client's default timeout.
 const BOUNDS_US: [u64; 17] = [

@@ -1,6 +1,7 @@
 //! Measurements next to a peer on the same disk.
 
 mod cell;
+mod peer;
 mod single;
 mod tools;
 mod verdict;
@@ -20,6 +21,8 @@ pub(crate) struct Options {
 enum Bench {
     /// The write-ahead log next to a plain buffered append
     Wal(wal::Options),
+    /// The lanes between nodes, with requests beside bulk
+    Peer(peer::Options),
     /// One node next to one node of Apache Kafka, driven by Kafka's own tools
     Single(single::Options),
 }
@@ -27,6 +30,7 @@ enum Bench {
 pub(crate) fn run(options: &Options) -> Outcome {
     match &options.bench {
         Bench::Wal(options) => wal::run(options),
+        Bench::Peer(options) => peer::run(options),
         Bench::Single(options) => single::run(options),
     }
 }

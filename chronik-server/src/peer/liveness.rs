@@ -1,0 +1,113 @@
+//! Whether a peer lives: signs come in, changes go out. It keeps no clock and sends nothing.
+
+use std::time::{Duration, Instant};
+
+use chronik_core::ids::NodeId;
+
+use super::limits::FAILED_DIALS;
+
+/// What became of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Liveness {
+    /// It says nothing, or its log takes no writes: the groups it leads need another leader.
+    Suspect(NodeId),
+    /// It is there; `boot` differs from the last one if its process is a new one.
+    Alive { node: NodeId, boot: u64 },
+    /// Messages to it were lost. It may live nonetheless.
+    Unreachable(NodeId),
+}
+
+/// What is observed of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sign {
+    /// A ping or a pong of it arrived.
+    Pulse { boot: u64, wal_ok: bool },
+    /// The control connection to it broke.
+    Broken,
+    /// An attempt to connect to it began.
+    Dialing,
+    /// An attempt to connect to it failed.
+    DialFailed,
+    /// An answer came back over the control lane.
+    Answered,
+}
+
+/// One peer, seen from here.
+#[derive(Debug)]
+pub(super) struct Watch {
+    node: NodeId,
+    suspect_after: Duration,
+    last_pulse: Instant,
+    state: State,
+    failed_dials: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Never heard of.
+    Unknown,
+    Alive {
+        boot: u64,
+    },
+    Suspect,
+}
+
+impl Watch {
+    pub(super) fn new(node: NodeId, suspect_after: Duration, now: Instant) -> Self {
+        Self {
+            node,
+            suspect_after,
+            last_pulse: now,
+            state: State::Unknown,
+            failed_dials: 0,
+        }
+    }
+
+    /// Something was observed.
+    pub(super) fn sign(&mut self, sign: Sign, now: Instant) -> Option<Liveness> {
+        match sign {
+            Sign::Pulse { wal_ok: false, .. } => self.suspect(),
+            Sign::Pulse { boot, wal_ok: true } => self.alive(boot, now),
+            Sign::Broken => {
+                self.failed_dials = 0;
+                None
+            }
+            Sign::DialFailed => {
+                self.failed_dials = self.failed_dials.saturating_add(1);
+                // A pulse since the last look would have set the count back.
+                (self.failed_dials >= FAILED_DIALS)
+                    .then(|| self.suspect())
+                    .flatten()
+            }
+            Sign::Dialing | Sign::Answered => None,
+        }
+    }
+
+    /// When silence becomes suspicion; none while it is suspected already.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        (self.state != State::Suspect).then(|| self.last_pulse + self.suspect_after)
+    }
+
+    /// Time passed.
+    pub(super) fn passed(&mut self, now: Instant) -> Option<Liveness> {
+        let deadline = self.deadline()?;
+        (now >= deadline).then(|| self.suspect()).flatten()
+    }
+
+    fn alive(&mut self, boot: u64, now: Instant) -> Option<Liveness> {
+        self.last_pulse = now;
+        self.failed_dials = 0;
+        let known = self.state == State::Alive { boot };
+        self.state = State::Alive { boot };
+        (!known).then_some(Liveness::Alive {
+            node: self.node,
+            boot,
+        })
+    }
+
+    fn suspect(&mut self) -> Option<Liveness> {
+        let known = self.state == State::Suspect;
+        self.state = State::Suspect;
+        (!known).then_some(Liveness::Suspect(self.node))
+    }
+}
