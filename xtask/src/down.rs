@@ -1,4 +1,4 @@
-//! Stops the node that `up` started; its data stays.
+//! Stops the nodes that `up` started; their data stays.
 
 use std::fs;
 use std::time::Duration;
@@ -12,15 +12,19 @@ use crate::{Outcome, output, up};
 const STOP_BOUND: Duration = Duration::from_secs(60);
 
 pub(crate) fn run() -> Outcome {
-    let Some(pid) = up::running_pid() else {
+    let pids = up::running_pids();
+    if pids.is_empty() {
         output::line("no node is up");
         return Ok(());
-    };
-    terminate(pid, STOP_BOUND)?;
+    }
+    for pid in &pids {
+        terminate(*pid, STOP_BOUND)?;
+    }
     let pid_file = up::pid_file();
     fs::remove_file(&pid_file).map_err(XtaskError::file("remove", &pid_file))?;
     output::line(&format!(
-        "process {pid} stopped; its data stays in .chronik"
+        "stopped {}; the data stays in .chronik",
+        up::processes(&pids)
     ));
     Ok(())
 }

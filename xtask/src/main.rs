@@ -28,9 +28,9 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Build and start a node on localhost with its data in ./.chronik
-    Up,
-    /// Stop the node that `up` started
+    /// Build and start nodes on localhost with their data in ./.chronik
+    Up(up::Options),
+    /// Stop the nodes that `up` started
     Down,
     /// Run every check and test that a change must pass
     Test(test::Options),
@@ -50,7 +50,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        Command::Up => up::run(),
+        Command::Up(options) => up::run(&options),
         Command::Down => down::run(),
         Command::Test(options) => test::run(&options),
         Command::Ci => ci::run(),

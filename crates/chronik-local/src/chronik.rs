@@ -1,9 +1,11 @@
 //! The command line of a Chronik node.
 
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::cluster::Cluster;
 use crate::error::LocalError;
 use crate::node::Node;
 use crate::ports::free_port;
@@ -12,12 +14,36 @@ use crate::process::Launch;
 /// Recovery of a full disk on a busy machine is the longest thing a start may wait for.
 const READY_BOUND: Duration = Duration::from_secs(60);
 
+/// Where a node listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Doors {
+    pub kafka: SocketAddr,
+    pub peer: SocketAddr,
+    pub admin: SocketAddr,
+}
+
 /// How to start a node: a binary, a folder of its own, and settings by their configuration keys.
 #[derive(Clone, Debug)]
 pub struct ChronikOptions {
     program: PathBuf,
     dir: PathBuf,
     settings: Vec<(String, String)>,
+}
+
+impl Doors {
+    /// Loopback ports that nobody listens on now.
+    pub fn free() -> Result<Self, LocalError> {
+        Ok(Self {
+            kafka: loopback(free_port()?),
+            peer: loopback(free_port()?),
+            admin: loopback(free_port()?),
+        })
+    }
+
+    /// All three, in the order kafka, peer, admin.
+    pub fn all(&self) -> [SocketAddr; 3] {
+        [self.kafka, self.peer, self.admin]
+    }
 }
 
 impl ChronikOptions {
@@ -39,21 +65,61 @@ impl ChronikOptions {
 
     /// Starts the node on free loopback ports and waits until it is ready.
     pub fn start(&self) -> Result<Node, LocalError> {
-        let kafka = loopback(free_port()?);
-        let peer = loopback(free_port()?);
-        let admin = loopback(free_port()?);
-        let launch = self.launch(kafka, peer, admin)?;
+        let doors = Doors::free()?;
+        let launch = self.launch(doors)?;
         let data_dir = self.dir.join("data");
-        Node::start(launch, kafka, Some(admin), data_dir, READY_BOUND)
+        let (kafka, admin) = (doors.kafka, Some(doors.admin));
+        let mut node = Node::new(launch, kafka, admin, data_dir, READY_BOUND);
+        node.begin()?;
+        Ok(node)
+    }
+
+    /// So many nodes on free loopback ports, with folders `node-1`, `node-2` and so on. None of them runs yet.
+    pub fn cluster(&self, nodes: usize) -> Result<Cluster, LocalError> {
+        let doors: Result<Vec<Doors>, LocalError> = (0..nodes).map(|_| Doors::free()).collect();
+        self.cluster_at(&doors?)
+    }
+
+    /// A node for each set of doors, with folders `node-1`, `node-2` and so on. None of them runs yet.
+    pub fn cluster_at(&self, doors: &[Doors]) -> Result<Cluster, LocalError> {
+        let launches = self.launches(doors)?;
+        let nodes = launches.into_iter().zip(doors).map(|(launch, doors)| {
+            let data_dir = launch.working_dir.join("data");
+            Node::new(
+                launch,
+                doors.kafka,
+                Some(doors.admin),
+                data_dir,
+                READY_BOUND,
+            )
+        });
+        Ok(Cluster::new(nodes.collect()))
+    }
+
+    /// The command lines of a cluster, for nodes that outlive the program that starts them. Makes their folders.
+    pub fn launches(&self, doors: &[Doors]) -> Result<Vec<Launch>, LocalError> {
+        let peers: Vec<String> = doors
+            .iter()
+            .zip(1..)
+            .map(|(doors, id)| format!("{id}@{}", doors.peer))
+            .collect();
+        let peers = peers.join(",");
+        let launch = |(doors, id): (&Doors, usize)| {
+            let mut options = self.clone();
+            options.dir = self.dir.join(format!("node-{id}"));
+            fs::create_dir_all(&options.dir).map_err(LocalError::file("create", &options.dir))?;
+            let options = options
+                .with("node.id", &id.to_string())
+                .with("cluster.peers", &peers);
+            let mut launch = options.launch(*doors)?;
+            launch.name = format!("chronik-server {id}");
+            Ok(launch)
+        };
+        doors.iter().zip(1..).map(launch).collect()
     }
 
     /// The command line alone, for a node that outlives the program that starts it.
-    pub fn launch(
-        &self,
-        kafka: SocketAddr,
-        peer: SocketAddr,
-        admin: SocketAddr,
-    ) -> Result<Launch, LocalError> {
+    pub fn launch(&self, doors: Doors) -> Result<Launch, LocalError> {
         if !self.program.is_file() {
             return Err(LocalError::NotBuilt {
                 program: self.program.clone(),
@@ -63,9 +129,9 @@ impl ChronikOptions {
         let flag = |name: &str, value: String| [name.into(), value.into()];
         let data_dir = self.dir.join("data");
         let args = [
-            flag("--kafka-listen", kafka.to_string()),
-            flag("--peer-listen", peer.to_string()),
-            flag("--admin-listen", admin.to_string()),
+            flag("--kafka-listen", doors.kafka.to_string()),
+            flag("--peer-listen", doors.peer.to_string()),
+            flag("--admin-listen", doors.admin.to_string()),
             flag("--node-data-dir", data_dir.display().to_string()),
         ];
         Ok(Launch {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::cluster::Cluster;
 use crate::error::LocalError;
 use crate::foreign::{maven, run};
 use crate::node::Node;
@@ -33,6 +34,22 @@ const PERFORMANCE: [&str; 7] = [
     "-Djava.awt.headless=true",
 ];
 
+/// Where a node listens.
+#[derive(Clone, Copy, Debug)]
+struct Doors {
+    kafka: SocketAddr,
+    controller: SocketAddr,
+}
+
+impl Doors {
+    fn free() -> Result<Self, LocalError> {
+        Ok(Self {
+            kafka: (Ipv4Addr::LOCALHOST, free_port()?).into(),
+            controller: (Ipv4Addr::LOCALHOST, free_port()?).into(),
+        })
+    }
+}
+
 /// How to start a node: a folder of its own and settings by their names in `server.properties`.
 #[derive(Clone, Debug)]
 pub struct KafkaOptions {
@@ -57,15 +74,36 @@ impl KafkaOptions {
 
     /// Formats the data directory, starts the node on free loopback ports and waits until it serves.
     pub fn start(&self) -> Result<Node, LocalError> {
+        let doors = Doors::free()?;
+        let mut node = self.node(1, &[doors])?;
+        node.begin()?;
+        Ok(node)
+    }
+
+    /// So many nodes, each broker and controller, formatted, on free loopback ports, with folders `node-1` and so on.
+    /// Internal topics have as many replicas as there are nodes, up to three. None of them runs yet.
+    pub fn cluster(&self, nodes: usize) -> Result<Cluster, LocalError> {
+        let doors: Result<Vec<Doors>, LocalError> = (0..nodes).map(|_| Doors::free()).collect();
+        let doors = doors?;
+        let node = |id: usize| {
+            let mut options = self.clone();
+            options.dir = self.dir.join(format!("node-{id}"));
+            fs::create_dir_all(&options.dir).map_err(LocalError::file("create", &options.dir))?;
+            options.node(id, &doors)
+        };
+        let nodes: Result<Vec<Node>, LocalError> = (1..=nodes).map(node).collect();
+        Ok(Cluster::new(nodes?))
+    }
+
+    /// A node that is formatted and does not run yet; `doors` are those of all nodes, this one's at `id - 1`.
+    fn node(&self, id: usize, doors: &[Doors]) -> Result<Node, LocalError> {
         let class_path = class_path()?;
-        let kafka = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
-        let controller = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
         let data_dir = self.dir.join("data");
         let properties = self.dir.join("server.properties");
         let logging = self.dir.join("log4j2.yaml");
-        write(&properties, &self.properties(kafka, controller, &data_dir))?;
+        write(&properties, &self.properties(id, doors, &data_dir))?;
         write(&logging, LOGGING)?;
-        format(&class_path, &properties, &logging)?;
+        format(&class_path, &properties, &logging, doors.len())?;
         let mut args: Vec<OsString> = Vec::new();
         args.extend(SERVER_HEAP.map(OsString::from));
         args.extend(PERFORMANCE.map(OsString::from));
@@ -73,22 +111,27 @@ impl KafkaOptions {
         args.extend(["-cp".into(), class_path.into(), "kafka.Kafka".into()]);
         args.push(properties.into());
         let launch = Launch {
-            name: "kafka".into(),
+            name: format!("kafka {id}"),
             program: "java".into(),
             args,
             environment: Vec::new(),
             working_dir: self.dir.clone(),
             log: self.dir.join("kafka.log"),
         };
-        Node::start(launch, kafka, None, data_dir, READY_BOUND)
+        let kafka = doors[id - 1].kafka;
+        Ok(Node::new(launch, kafka, None, data_dir, READY_BOUND))
     }
 
     /// The values of the shipped `config/server.properties`, with ports and folder of our own.
-    fn properties(&self, kafka: SocketAddr, controller: SocketAddr, data_dir: &Path) -> String {
+    fn properties(&self, id: usize, doors: &[Doors], data_dir: &Path) -> String {
+        let Doors { kafka, controller } = doors[id - 1];
+        let quorum = quorum(doors);
+        let factor = doors.len().min(3);
+        let in_sync = factor.min(2);
         let mut text = format!(
             "process.roles=broker,controller\n\
-             node.id=1\n\
-             controller.quorum.bootstrap.servers={controller}\n\
+             node.id={id}\n\
+             {quorum}\n\
              listeners=PLAINTEXT://{kafka},CONTROLLER://{controller}\n\
              inter.broker.listener.name=PLAINTEXT\n\
              advertised.listeners=PLAINTEXT://{kafka},CONTROLLER://{controller}\n\
@@ -102,11 +145,11 @@ impl KafkaOptions {
              log.dirs={}\n\
              num.partitions=1\n\
              num.recovery.threads.per.data.dir=2\n\
-             offsets.topic.replication.factor=1\n\
-             share.coordinator.state.topic.replication.factor=1\n\
-             share.coordinator.state.topic.min.isr=1\n\
-             transaction.state.log.replication.factor=1\n\
-             transaction.state.log.min.isr=1\n\
+             offsets.topic.replication.factor={factor}\n\
+             share.coordinator.state.topic.replication.factor={factor}\n\
+             share.coordinator.state.topic.min.isr={in_sync}\n\
+             transaction.state.log.replication.factor={factor}\n\
+             transaction.state.log.min.isr={in_sync}\n\
              log.retention.hours=168\n\
              log.segment.bytes=1073741824\n\
              log.retention.check.interval.ms=300000\n",
@@ -164,7 +207,27 @@ fn logging_flag(file: &Path) -> String {
     format!("-Dlog4j2.configurationFile={}", file.display())
 }
 
-fn format(class_path: &str, properties: &Path, logging: &Path) -> Result<(), LocalError> {
+/// Who votes on the cluster's metadata. One node may be formatted as a quorum of its own; several are listed.
+fn quorum(doors: &[Doors]) -> String {
+    match doors {
+        [one] => format!("controller.quorum.bootstrap.servers={}", one.controller),
+        several => {
+            let voters = several.iter().zip(1..);
+            let voters: Vec<String> = voters
+                .map(|(doors, id)| format!("{id}@{}", doors.controller))
+                .collect();
+            format!("controller.quorum.voters={}", voters.join(","))
+        }
+    }
+}
+
+fn format(
+    class_path: &str,
+    properties: &Path,
+    logging: &Path,
+    nodes: usize,
+) -> Result<(), LocalError> {
+    let standalone = (nodes == 1).then_some("--standalone");
     let mut tool = Command::new("java");
     tool.args([
         &logging_flag(logging),
@@ -172,13 +235,9 @@ fn format(class_path: &str, properties: &Path, logging: &Path) -> Result<(), Loc
         class_path,
         "kafka.tools.StorageTool",
     ])
-    .args([
-        "format",
-        "--standalone",
-        "-t",
-        "MkU3OEVBNTcwNTJENDM2Qg",
-        "-c",
-    ])
+    .arg("format")
+    .args(standalone)
+    .args(["-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c"])
     .arg(properties);
     run("kafka-storage format", &mut tool).map(drop)
 }
@@ -195,7 +254,11 @@ mod tests {
     fn settings_follow_the_shipped_ones_so_that_they_win() {
         let options = KafkaOptions::new("/nowhere").with("num.partitions", "4");
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        let text = options.properties(address, address, Path::new("/data"));
+        let doors = Doors {
+            kafka: address,
+            controller: address,
+        };
+        let text = options.properties(1, &[doors], Path::new("/data"));
         let shipped = text.find("num.partitions=1").unwrap();
         let ours = text.find("num.partitions=4").unwrap();
         assert!(shipped < ours);

@@ -4,6 +4,7 @@
 //! is proven against one of them runs unchanged against the other.
 
 mod chronik;
+mod cluster;
 mod error;
 pub mod foreign;
 pub mod kafka;
@@ -15,7 +16,8 @@ pub mod probe;
 mod process;
 pub mod wait;
 
-pub use chronik::ChronikOptions;
+pub use chronik::{ChronikOptions, Doors};
+pub use cluster::Cluster;
 pub use error::LocalError;
 pub use kafka::KafkaOptions;
 pub use node::Node;

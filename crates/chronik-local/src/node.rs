@@ -1,5 +1,7 @@
 //! A broker process that can be stopped, killed, paused, restarted and asked whether it is ready.
 
+use std::fs;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -26,15 +28,15 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts the process and returns once it serves Kafka requests and, if it has one, its admin port says ready.
-    pub(crate) fn start(
+    /// A node that does not run yet.
+    pub(crate) fn new(
         launch: Launch,
         kafka: SocketAddr,
         admin: Option<SocketAddr>,
         data_dir: PathBuf,
         ready_bound: Duration,
-    ) -> Result<Self, LocalError> {
-        let mut node = Self {
+    ) -> Self {
+        Self {
             launch,
             kafka,
             admin,
@@ -42,9 +44,7 @@ impl Node {
             ready_bound,
             process: None,
             time_to_serve: Duration::ZERO,
-        };
-        node.begin()?;
-        Ok(node)
+        }
     }
 
     /// What clients call `bootstrap.servers`.
@@ -76,6 +76,38 @@ impl Node {
     /// From `exec` to the first answered Kafka request, of the latest start.
     pub fn time_to_serve(&self) -> Duration {
         self.time_to_serve
+    }
+
+    /// Waits for a condition of this node; if its process ends meanwhile, says so at once.
+    pub fn await_condition(
+        &mut self,
+        condition: &'static str,
+        is_met: impl Fn() -> bool,
+    ) -> Result<(), LocalError> {
+        let process = self.process.as_mut().expect("the node was started");
+        let outcome = wait::until(condition, self.ready_bound, || {
+            if is_met() {
+                return Some(None);
+            }
+            process.exit_status().map(Some)
+        });
+        let launch = &self.launch;
+        match outcome {
+            Ok(None) => Ok(()),
+            Ok(Some(status)) => Err(LocalError::Died {
+                name: launch.name.clone(),
+                condition,
+                status,
+                log: launch.log.clone(),
+                tail: launch.log_tail(),
+            }),
+            Err(timed_out) => Err(LocalError::NotReady {
+                condition,
+                bound: timed_out.bound,
+                log: launch.log.clone(),
+                tail: launch.log_tail(),
+            }),
+        }
     }
 
     pub fn is_running(&mut self) -> bool {
@@ -122,10 +154,38 @@ impl Node {
         self.running().resume()
     }
 
-    /// Starts a stopped or killed node again: same ports, same data.
+    /// Removes the data of a node that does not run.
+    pub fn wipe(&mut self) -> Result<(), LocalError> {
+        assert!(self.process.is_none(), "{} still runs", self.launch.name);
+        match fs::remove_dir_all(&self.data_dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other.map_err(LocalError::file("remove", &self.data_dir)),
+        }
+    }
+
+    /// Starts a node that does not run: same ports, same data. Returns once it serves and says that it is ready.
     pub fn begin(&mut self) -> Result<(), LocalError> {
+        self.spawn()?;
+        self.await_ready()
+    }
+
+    /// Starts a node that does not run, and waits for nothing.
+    pub fn spawn(&mut self) -> Result<(), LocalError> {
         assert!(self.process.is_none(), "{} runs already", self.launch.name);
         self.process = Some(self.launch.spawn()?);
+        Ok(())
+    }
+
+    /// Waits until the node answers Kafka requests, ready or not.
+    pub fn await_listening(&mut self) -> Result<(), LocalError> {
+        let kafka = self.kafka;
+        self.await_condition("the first answered request", move || {
+            probe::serves_kafka(kafka)
+        })
+    }
+
+    /// Waits until the node serves Kafka requests and, if it has one, its admin port says ready.
+    pub fn await_ready(&mut self) -> Result<(), LocalError> {
         let kafka = self.kafka;
         self.await_condition("the first answered request", move || {
             probe::serves_kafka(kafka)
@@ -139,6 +199,12 @@ impl Node {
         Ok(())
     }
 
+    /// What `/readyz` says: whether the node is ready, and the text with its reasons. None without an answer.
+    pub fn readiness(&self) -> Option<(bool, String)> {
+        let (status, body) = probe::http(self.admin?, "/readyz").ok()?;
+        Some((status == 200, body))
+    }
+
     /// Error and panic lines of this node that `announced` does not excuse.
     pub fn unannounced_errors(&self, announced: &[&str]) -> Result<Vec<String>, LocalError> {
         log_police::unannounced(&self.launch.log, announced)
@@ -146,36 +212,5 @@ impl Node {
 
     fn running(&self) -> &Process {
         self.process.as_ref().expect("the node was started")
-    }
-
-    fn await_condition(
-        &mut self,
-        condition: &'static str,
-        is_met: impl Fn() -> bool,
-    ) -> Result<(), LocalError> {
-        let process = self.process.as_mut().expect("the node was started");
-        let outcome = wait::until(condition, self.ready_bound, || {
-            if is_met() {
-                return Some(None);
-            }
-            process.exit_status().map(Some)
-        });
-        let launch = &self.launch;
-        match outcome {
-            Ok(None) => Ok(()),
-            Ok(Some(status)) => Err(LocalError::Died {
-                name: launch.name.clone(),
-                condition,
-                status,
-                log: launch.log.clone(),
-                tail: launch.log_tail(),
-            }),
-            Err(timed_out) => Err(LocalError::NotReady {
-                condition,
-                bound: timed_out.bound,
-                log: launch.log.clone(),
-                tail: launch.log_tail(),
-            }),
-        }
     }
 }

@@ -1,12 +1,16 @@
 //! Questions to a running node, asked over plain sockets with a bound on every step.
 
+mod metadata;
+
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+pub use metadata::{Broker, Metadata, Partition, Topic, metadata};
+
 const ANSWER_BOUND: Duration = Duration::from_secs(2);
-/// More than any broker's version table; a longer answer is not one.
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// More than the metadata of thousands of partitions; a longer answer is not one.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// Whether a Kafka broker answers an ApiVersions request now.
 pub fn serves_kafka(address: SocketAddr) -> bool {
@@ -15,31 +19,58 @@ pub fn serves_kafka(address: SocketAddr) -> bool {
 
 /// The body of a `GET` when the status is 200; `None` otherwise.
 pub fn http_ok(address: SocketAddr, path: &str) -> Option<String> {
-    let answer = http_get(address, path).ok()?;
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    let status = head.split_whitespace().nth(1)?;
-    (status == "200").then(|| body.to_owned())
+    let (status, body) = http(address, path).ok()?;
+    (status == 200).then_some(body)
+}
+
+/// Status and body of a `GET`.
+pub fn http(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
+    let answer = http_get(address, path)?;
+    let parts = || {
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        let status = head.split_whitespace().nth(1)?.parse().ok()?;
+        Some((status, body.to_owned()))
+    };
+    parts().ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 fn ask_api_versions(address: SocketAddr) -> io::Result<()> {
-    /// ApiVersions (18) version 0, correlation id 7, client id "probe".
-    const REQUEST: &[u8] = b"\x00\x00\x00\x0f\x00\x12\x00\x00\x00\x00\x00\x07\x00\x05probe";
+    const API_VERSIONS: u16 = 18;
+    let answer = ask(address, API_VERSIONS, 0, &[])?;
+    let has_no_error = answer.get(..2) == Some(&[0, 0]);
+    if has_no_error {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::InvalidData.into())
+    }
+}
+
+/// Sends one request to a Kafka broker and returns the body of its answer.
+fn ask(address: SocketAddr, api: u16, version: u16, body: &[u8]) -> io::Result<Vec<u8>> {
+    const CORRELATION_ID: [u8; 4] = [0, 0, 0, 7];
+    const CLIENT_ID: &[u8] = b"\x00\x05probe";
+    let mut request = Vec::from([0; 4]);
+    request.extend(api.to_be_bytes());
+    request.extend(version.to_be_bytes());
+    request.extend(CORRELATION_ID);
+    request.extend(CLIENT_ID);
+    request.extend(body);
+    let length = u32::try_from(request.len() - 4).expect("a probe is short");
+    request[..4].copy_from_slice(&length.to_be_bytes());
     let mut stream = connect(address)?;
-    stream.write_all(REQUEST)?;
+    stream.write_all(&request)?;
     let mut length = [0; 4];
     stream.read_exact(&mut length)?;
     let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
-    if !(10..=ANSWER_BYTES_MAX).contains(&length) {
+    if !(CORRELATION_ID.len()..=ANSWER_BYTES_MAX).contains(&length) {
         return Err(io::ErrorKind::InvalidData.into());
     }
     let mut answer = vec![0; length];
     stream.read_exact(&mut answer)?;
-    let has_our_correlation_id = answer[..4] == [0, 0, 0, 7];
-    let has_no_error = answer[4..6] == [0, 0];
-    if has_our_correlation_id && has_no_error {
-        Ok(())
-    } else {
-        Err(io::ErrorKind::InvalidData.into())
+    let body = answer.split_off(CORRELATION_ID.len());
+    match answer == CORRELATION_ID {
+        true => Ok(body),
+        false => Err(io::ErrorKind::InvalidData.into()),
     }
 }
 
