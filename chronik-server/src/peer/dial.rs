@@ -233,6 +233,7 @@ fn check(theirs: &Identity, link: &Link, shared: &Shared) -> Result<(), String> 
 
 /// What was under way is lost, and everybody who counts on it learns it.
 fn broken(shared: &Shared, link: &Link, lane: Lane) {
+    link.outbox(lane).disconnect();
     link.drop_waiting(lane, shared);
     if lane == Lane::Control {
         link.sign(Sign::Broken);

@@ -126,6 +126,10 @@ async fn watch_over(shared: &Shared, link: &Link, mut observed: mpsc::Receiver<S
                 change
             }
         };
+        if matches!(change, Some(Liveness::Alive { .. })) {
+            // Whoever hears that the node is there may send to it at once: it waits until the lanes are connected.
+            breaker.answered();
+        }
         publish(shared, link, &breaker);
         if let Some(change) = change {
             tell(shared, link, change);

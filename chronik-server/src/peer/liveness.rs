@@ -11,7 +11,7 @@ use super::limits::FAILED_DIALS;
 pub enum Liveness {
     /// It says nothing, or its log takes no writes: the groups it leads need another leader.
     Suspect(NodeId),
-    /// It is there; `boot` differs from the last one if its process is a new one.
+    /// It is there, and what is sent to it is taken; `boot` differs from the last one if its process is a new one.
     Alive { node: NodeId, boot: u64 },
     /// Messages to it were lost. It may live nonetheless.
     Unreachable(NodeId),

@@ -102,14 +102,19 @@ impl Outbox {
         }
     }
 
-    /// Nobody will take what waits: how many messages were lost. The stream of the connection ends.
-    pub(super) fn clear(&self) -> usize {
+    /// The connection is gone: its stream ends, if it still lives.
+    pub(super) fn disconnect(&self) {
         let mut queue = self.lock();
         queue.connection += 1;
+        wake(queue);
+    }
+
+    /// Forgets what waits, and says how many messages that were.
+    pub(super) fn clear(&self) -> usize {
+        let mut queue = self.lock();
         queue.urgent.clear();
         let lost = std::mem::take(&mut queue.messages);
         self.bytes.store(0, Ordering::Relaxed);
-        wake(queue);
         lost.len()
     }
 
