@@ -16,6 +16,7 @@ mod tidy;
 
 mod chaos;
 mod clients;
+mod cluster;
 mod docs_fresh;
 mod groups;
 mod hostile;

@@ -222,7 +222,7 @@ fn produced(answer: &[u8]) -> Result<i64, i16> {
 }
 
 /// A batch of one record without key and headers.
-fn batch(value: &[u8]) -> Vec<u8> {
+pub(crate) fn batch(value: &[u8]) -> Vec<u8> {
     let mut record = vec![0, 0, 0, 1];
     varint(&mut record, value.len() as i64);
     record.extend(value);

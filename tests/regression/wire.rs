@@ -1,7 +1,7 @@
 //! A client that says exactly what a test wants: one request, one answer, no retries and no opinions.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -20,7 +20,11 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) fn connect(broker: &Broker) -> Wire {
-        let stream = TcpStream::connect(broker.kafka_address()).expect("the broker listens");
+        Self::connect_to(broker.kafka_address())
+    }
+
+    pub(crate) fn connect_to(address: SocketAddr) -> Wire {
+        let stream = TcpStream::connect(address).expect("the broker listens");
         stream
             .set_read_timeout(Some(ANSWER_BOUND))
             .expect("a bound on reads");

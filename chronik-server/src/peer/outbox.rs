@@ -58,10 +58,11 @@ impl Outbox {
         })
     }
 
-    /// Whether so many bytes more may wait. A single message may be larger than the bound, else it could never go.
+    /// Whether so many bytes more may wait. A lane with little in it takes one message of any size, else a message
+    /// larger than the bound could never go.
     pub(super) fn has_room(&self, bytes: usize) -> bool {
         let waiting = self.bytes.load(Ordering::Relaxed);
-        waiting == 0 || waiting + bytes <= self.bytes_max
+        waiting < FRAME_BYTES || waiting + bytes <= self.bytes_max
     }
 
     /// Takes all messages of a batch and leaves it empty.
