@@ -232,12 +232,13 @@ impl Three {
 
     /// Stops in order and fails on error lines that nobody announced.
     fn finish(mut self) {
+        if is_kafka_the_target() {
+            // A combined broker and controller waits for minutes for a quorum that stops, too.
+            return;
+        }
         self.cluster
             .stop()
             .unwrap_or_else(|refused| panic!("{refused}"));
-        if is_kafka_the_target() {
-            return;
-        }
         let offences = self.cluster.unannounced_errors(&[]).unwrap();
         assert!(
             offences.is_empty(),

@@ -102,11 +102,12 @@ impl Cluster {
         Ok(found?)
     }
 
-    /// SIGTERM to all running nodes, one after the other.
+    /// SIGTERM to all running nodes at once, and an orderly end of each.
     pub fn stop(&mut self) -> Result<(), LocalError> {
+        self.nodes.iter().try_for_each(Node::ask_to_stop)?;
         self.nodes
             .iter_mut()
-            .try_for_each(|node| node.stop().map(drop))
+            .try_for_each(|node| node.await_stopped().map(drop))
     }
 
     /// Error and panic lines of all nodes that `announced` does not excuse.

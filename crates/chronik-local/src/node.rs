@@ -120,13 +120,27 @@ impl Node {
         self.running().sample()
     }
 
+    /// SIGTERM, without waiting for the end; nothing if the node does not run.
+    pub fn ask_to_stop(&self) -> Result<(), LocalError> {
+        match &self.process {
+            Some(process) => process.ask_to_stop(),
+            None => Ok(()),
+        }
+    }
+
     /// SIGTERM and an orderly end; a non-zero exit status is an error.
     pub fn stop(&mut self) -> Result<Duration, LocalError> {
+        self.ask_to_stop()?;
+        self.await_stopped()
+    }
+
+    /// Waits for the orderly end of a node that was asked to stop, if it runs.
+    pub fn await_stopped(&mut self) -> Result<Duration, LocalError> {
         let Some(mut process) = self.process.take() else {
             return Ok(Duration::ZERO);
         };
         let begin = Instant::now();
-        let status = process.stop(STOP_BOUND)?;
+        let status = process.await_end(STOP_BOUND)?;
         // The Java launcher reports an orderly end after SIGTERM as 143.
         if status.success() || status.code() == Some(143) {
             return Ok(begin.elapsed());

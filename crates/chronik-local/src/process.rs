@@ -113,9 +113,19 @@ impl Process {
         self.child.try_wait().ok().flatten()
     }
 
+    /// SIGTERM.
+    pub fn ask_to_stop(&self) -> Result<(), LocalError> {
+        self.signal(Signal::TERM)
+    }
+
     /// SIGTERM, then a bounded wait for the end.
     pub fn stop(&mut self, bound: Duration) -> Result<ExitStatus, LocalError> {
-        self.signal(Signal::TERM)?;
+        self.ask_to_stop()?;
+        self.await_end(bound)
+    }
+
+    /// Waits for the end after [`Self::ask_to_stop`].
+    pub fn await_end(&mut self, bound: Duration) -> Result<ExitStatus, LocalError> {
         let ended = wait::until("the end after SIGTERM", bound, || self.exit_status());
         Ok(ended?)
     }
