@@ -17,7 +17,7 @@ use tonic::body::Body;
 use tonic::client::Grpc;
 use tonic::{Code, Request, Status, Streaming};
 use tower_service::Service;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, info};
 
 use super::Lane;
 use super::backoff::Backoff;
@@ -264,8 +264,12 @@ impl Diary {
         info!(peer = link.node().0, address = %link.member.peer_address, ?lane, "connected");
     }
 
+    /// Whether that means anything is for the one who watches over the peer to say.
     fn broken(&mut self, link: &Link, lane: Lane, why: &DialError) {
-        self.failed(link, lane, why);
+        match why {
+            DialError::Contradiction(_) => self.failed(link, lane, why),
+            _ => info!(peer = link.node().0, ?lane, "the connection ended: {why}"),
+        }
     }
 
     fn failed(&mut self, link: &Link, lane: Lane, why: &DialError) {
@@ -275,10 +279,10 @@ impl Diary {
                 self.contradiction.clone_from(text);
                 error!(peer, %address, "the nodes cannot talk: {text}");
             }
-            why if self.is_failing => debug!(peer, %address, ?lane, "still not connected: {why}"),
-            why => {
-                warn!(peer, %address, ?lane, "not connected: {why}; it is tried again until it works")
+            why if lane == Lane::Control && !self.is_failing => {
+                info!(peer, %address, "not connected: {why}; it is tried again until it works");
             }
+            why => debug!(peer, %address, ?lane, "not connected: {why}"),
         }
         self.is_failing = true;
     }

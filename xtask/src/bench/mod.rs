@@ -1,6 +1,7 @@
 //! Measurements next to a peer on the same disk.
 
 mod cell;
+mod failover;
 mod peer;
 mod single;
 mod tools;
@@ -21,6 +22,8 @@ pub(crate) struct Options {
 enum Bench {
     /// The write-ahead log next to a plain buffered append
     Wal(wal::Options),
+    /// How long writes stop when a leader is lost, next to Apache Kafka
+    Failover(failover::Options),
     /// The lanes between nodes, with requests beside bulk
     Peer(peer::Options),
     /// One node next to one node of Apache Kafka, driven by Kafka's own tools
@@ -30,6 +33,7 @@ enum Bench {
 pub(crate) fn run(options: &Options) -> Outcome {
     match &options.bench {
         Bench::Wal(options) => wal::run(options),
+        Bench::Failover(options) => failover::run(options),
         Bench::Peer(options) => peer::run(options),
         Bench::Single(options) => single::run(options),
     }

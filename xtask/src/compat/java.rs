@@ -76,7 +76,8 @@ fn drive(version: &str, nodes: &Nodes) -> Result<Vec<(String, Verdict)>, XtaskEr
         .collect())
 }
 
-fn build(version: &str) -> Result<(String, String), XtaskError> {
+/// Folder of the compiled drivers, and the class path of the client of this version.
+pub(crate) fn build(version: &str) -> Result<(String, String), XtaskError> {
     let jars = maven::class_path(
         &format!("java-client-{version}"),
         &[

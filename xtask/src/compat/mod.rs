@@ -1,6 +1,6 @@
 //! Runs the test suites of foreign clients against fresh nodes, and keeps the lists of what must pass.
 
-mod java;
+pub(crate) mod java;
 mod kafka_python;
 mod librdkafka;
 mod lists;
