@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use chronik_local::{ChronikOptions, Launch, LocalError};
+use chronik_local::{ChronikOptions, Doors, Launch, LocalError};
 
 use super::Addresses;
 use crate::scenario::ClusterSpec;
@@ -39,5 +39,9 @@ pub(super) fn launch(
         options = options.with(key, value);
     }
     let own = addresses[number as usize - 1];
-    options.launch(own.kafka, own.peer, own.admin)
+    options.launch(Doors {
+        kafka: own.kafka,
+        peer: own.peer,
+        admin: own.admin,
+    })
 }
