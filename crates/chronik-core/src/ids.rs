@@ -10,6 +10,10 @@ pub struct NodeId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupUid(pub u64);
 
+/// A node in one incarnation: what takes part in Raft groups, so that a wiped node is never taken for what it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplicaId(pub u64);
+
 /// A topic in one incarnation, as clients see it (KIP-516).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicId(pub [u8; 16]);
@@ -25,6 +29,25 @@ impl GroupUid {
     pub const FIRST_PARTITION: GroupUid = GroupUid(1024);
 }
 
+impl ReplicaId {
+    /// Incarnations begin with 1, so no replica is 0, which Raft takes for nobody.
+    pub fn new(node: NodeId, incarnation: u64) -> ReplicaId {
+        assert!(
+            incarnation > 0 && incarnation < 1 << 31 && node.0 < 1 << 32,
+            "a node has as many incarnations as there is room for"
+        );
+        ReplicaId(incarnation << 32 | node.0)
+    }
+
+    pub fn node(self) -> NodeId {
+        NodeId(self.0 & u64::from(u32::MAX))
+    }
+
+    pub fn incarnation(self) -> u64 {
+        self.0 >> 32
+    }
+}
+
 impl TopicId {
     /// What a request carries when it names a topic by name.
     pub const ZERO: TopicId = TopicId([0; 16]);
@@ -33,6 +56,12 @@ impl TopicId {
 impl fmt::Display for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for ReplicaId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.node(), self.incarnation())
     }
 }
 

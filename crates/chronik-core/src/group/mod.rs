@@ -4,6 +4,7 @@
 //! *persisted* when [`Group::persisted`] reports its number. Between the two nothing leaves that promises
 //! durability. The rules behind the order of steps in [`Group::drain`] are in the architecture notes.
 
+mod in_sync;
 mod install;
 mod members;
 mod reads;
@@ -24,6 +25,8 @@ use raft::{Config, RawNode, SnapshotStatus, StateRole};
 use crate::fault::{Fault, Planted};
 use crate::ids::GroupUid;
 use crate::wire::{Reader, WireError, Writer};
+use in_sync::InSync;
+pub use in_sync::Lag;
 pub use install::Install;
 pub use members::{Change, ChangeRefused, Members};
 pub use raft::eraftpb;
@@ -47,6 +50,7 @@ pub struct Settings {
     pub heartbeat_ticks: usize,
     /// A state group applies its entries; a data group's entries are records that nobody applies.
     pub applies_entries: bool,
+    pub lag: Lag,
 }
 
 /// Who leads, as far as this replica knows. `term` and `leader` change as a pair.
@@ -137,6 +141,7 @@ pub struct Group {
     /// The ready that installs a snapshot, until it is durable.
     installing: Option<u64>,
     reads: Reads,
+    in_sync: InSync,
     planted: Planted,
 }
 
@@ -190,6 +195,7 @@ impl Group {
             unwritten: None,
             installing: None,
             reads: Reads::new(settings.boot),
+            in_sync: InSync::new(settings.lag),
             planted: Planted::default(),
         }
     }
@@ -259,6 +265,42 @@ impl Group {
             .collect();
         peers.sort_unstable_by_key(|peer| peer.replica);
         peers
+    }
+
+    /// Whether this replica may answer for the group: it leads, and its log holds all that was ever committed.
+    pub fn serves(&self) -> bool {
+        self.is_leader() && self.node.raft.commit_to_current_term()
+    }
+
+    /// The last entry that is durable here.
+    pub fn persisted_index(&self) -> u64 {
+        self.node.raft.raft_log.persisted
+    }
+
+    /// How many voters keep up, this one included; for the leader to know.
+    pub fn in_sync_count(&self) -> usize {
+        let voters = self.node.raft.prs().conf().voters().ids().len();
+        self.in_sync.count(self.term(), voters)
+    }
+
+    /// Whether a voter keeps up, in the eyes of the leader.
+    pub fn is_in_sync(&self, replica: u64) -> bool {
+        self.in_sync.contains(self.term(), replica)
+    }
+
+    /// The last entry that at least `count` voters hold durably, as far as the leader knows.
+    pub fn held_by(&self, count: usize) -> u64 {
+        let voters = self.node.raft.prs().conf().voters().ids();
+        if count <= voters.len() / 2 + 1 {
+            return self.committed;
+        }
+        let progress = self.node.raft.prs();
+        let mut matched: Vec<u64> = voters
+            .iter()
+            .map(|voter| progress.get(voter).map_or(0, |progress| progress.matched))
+            .collect();
+        matched.sort_unstable_by(|one, other| other.cmp(one));
+        matched.get(count - 1).copied().unwrap_or(0)
     }
 
     /// Whether a proposal would be taken now.
@@ -350,6 +392,9 @@ impl Group {
         }
         if let Some(context) = self.reads.tick() {
             self.node.read_index(context);
+        }
+        if self.is_leader() {
+            self.watch_peers();
         }
     }
 
@@ -515,6 +560,24 @@ impl Group {
                 })
             })
             .collect()
+    }
+
+    fn watch_peers(&mut self) {
+        let (me, last_index, term) = (self.replica(), self.last_index(), self.term());
+        let progress = self.node.raft.prs();
+        let voters = progress.conf().voters().ids();
+        let peer = |voter: u64| {
+            let progress = progress.get(voter);
+            Peer {
+                replica: voter,
+                matched: match voter == me {
+                    true => last_index,
+                    false => progress.map_or(0, |progress| progress.matched),
+                },
+                is_active: voter == me || progress.is_some_and(|progress| progress.recent_active),
+            }
+        };
+        self.in_sync.tick(term, last_index, voters.iter().map(peer));
     }
 
     /// Nobody else's vote is needed.

@@ -11,6 +11,10 @@ const SETTINGS: Settings = Settings {
     election_ticks: 10,
     heartbeat_ticks: 2,
     applies_entries: false,
+    lag: Lag {
+        most_ticks: 40,
+        return_ticks: 8,
+    },
 };
 
 /// Obeys at once and in order, like a disk without delay.

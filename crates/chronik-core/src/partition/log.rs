@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::batch::{self, BatchHeader};
+use super::control::Control;
 use super::producers::{Producers, Seen, SequenceRefused, Undo, Verdict};
 use crate::wire::{Reader, WireError, Writer};
 
@@ -22,6 +23,8 @@ pub struct Log {
     producers: Producers,
     /// Entries up to here say nothing new about producers: a snapshot brought it all.
     producers_as_of: u64,
+    /// What stands for all records below an offset.
+    kept: Option<(i64, Bytes)>,
     /// Entries that are appended and not yet committed.
     uncommitted: VecDeque<Appending>,
     /// Batches that are recorded and whose entry has no index yet.
@@ -36,6 +39,8 @@ struct Appending {
     end_offset: i64,
     began_epoch: bool,
     undo: Vec<Undo>,
+    /// What is to be carried out once it is committed.
+    control: Option<Control>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,8 +73,8 @@ pub enum Refused {
     Sequence(#[from] SequenceRefused),
 }
 
-const STATE_VERSION: u8 = 2;
-const SNAPSHOT_VERSION: u8 = 1;
+const STATE_VERSION: u8 = 3;
+const SNAPSHOT_VERSION: u8 = 2;
 
 impl Log {
     pub fn start_offset(&self) -> i64 {
@@ -88,6 +93,11 @@ impl Log {
 
     pub fn producers(&self) -> &Producers {
         &self.producers
+    }
+
+    /// The state that stands for all records below its offset, if there is one.
+    pub fn kept(&self) -> Option<&(i64, Bytes)> {
+        self.kept.as_ref()
     }
 
     /// Decides where a batch goes. Nothing changes until it is [recorded](Log::record).
@@ -124,6 +134,7 @@ impl Log {
             end_offset: next_offset,
             began_epoch: false,
             undo: Vec::new(),
+            control: None,
         };
         while let Some(batch) = self
             .recorded
@@ -149,7 +160,10 @@ impl Log {
         }
         let began_epoch = self.begin_epoch(epoch);
         let mut undo = Vec::new();
-        for batch in batch::each(data) {
+        let control = Control::is(data)
+            .then(|| Control::decode(data).expect("a leader of this version wrote this order"));
+        let batches = if control.is_some() { &[] } else { data };
+        for batch in batch::each(batches) {
             let (header, _) = batch.expect("the leader checked what it proposed");
             assert_eq!(
                 header.base_offset, self.end_offset,
@@ -166,6 +180,7 @@ impl Log {
             end_offset: self.end_offset,
             began_epoch,
             undo,
+            control,
         });
     }
 
@@ -222,6 +237,9 @@ impl Log {
         let before = self.high_watermark;
         while let Some(entry) = self.uncommitted.pop_front_if(|entry| entry.index <= index) {
             self.high_watermark = entry.end_offset;
+            if let Some(control) = entry.control {
+                self.carry_out(control);
+            }
         }
         assert!(
             self.high_watermark >= before,
@@ -256,16 +274,6 @@ impl Log {
     /// Where the first kept entry begins.
     pub fn first_entry_offset(&self) -> i64 {
         self.first_entry_offset
-    }
-
-    /// After a restart: the log is known to start at `offset`, and what was trimmed had been committed.
-    pub fn trim_recovered(&mut self, offset: i64) {
-        assert!(
-            offset <= self.end_offset,
-            "a trim point lies within its log"
-        );
-        self.high_watermark = self.high_watermark.max(offset);
-        self.trim(offset);
     }
 
     /// The largest epoch at or below `epoch`, and where it ends: OffsetForLeaderEpoch.
@@ -304,6 +312,7 @@ impl Log {
             .i64(self.first_entry_offset)
             .u64(as_of);
         encode_epochs(&self.epochs_before_first_entry(), &mut out);
+        encode_kept(self.kept.as_ref(), &mut out);
         producers.encode(&mut out);
         out.finish()
     }
@@ -323,6 +332,7 @@ impl Log {
             high_watermark: first_entry_offset,
             producers_as_of: input.u64()?,
             epochs: decode_epochs(&mut input)?,
+            kept: decode_kept(&mut input)?,
             producers: Producers::decode(&mut input)?,
             ..Log::default()
         };
@@ -340,6 +350,7 @@ impl Log {
         out.count(self.uncommitted.len());
         self.uncommitted.iter().for_each(|entry| entry.encode(out));
         out.u64(self.producers_as_of);
+        encode_kept(self.kept.as_ref(), out);
         self.producers.encode(out);
     }
 
@@ -354,13 +365,25 @@ impl Log {
             end_offset: input.i64()?,
             high_watermark: input.i64()?,
             epochs: decode_epochs(input)?,
-            uncommitted: (0..input.count(25)?)
+            uncommitted: (0..input.count(26)?)
                 .map(|_| Appending::decode(input))
                 .collect::<Result<_, _>>()?,
             producers_as_of: input.u64()?,
+            kept: decode_kept(input)?,
             producers: Producers::decode(input)?,
             recorded: VecDeque::new(),
         })
+    }
+
+    /// An order that is committed. After a snapshot some come a second time, older than what it brought.
+    fn carry_out(&mut self, control: Control) {
+        let offset = control.offset();
+        if let Control::Keep { offset, state } = control
+            && self.kept.as_ref().is_none_or(|(kept, _)| *kept <= offset)
+        {
+            self.kept = Some((offset, state));
+        }
+        self.trim(offset);
     }
 
     fn push(&mut self, entry: Appending) {
@@ -406,6 +429,10 @@ impl Appending {
             .u8(self.began_epoch.into());
         out.count(self.undo.len());
         self.undo.iter().for_each(|undo| undo.encode(out));
+        match &self.control {
+            Some(control) => out.u8(1).blob(&control.encode()),
+            None => out.u8(0),
+        };
     }
 
     fn decode(input: &mut Reader<'_>) -> Result<Appending, WireError> {
@@ -417,8 +444,26 @@ impl Appending {
             undo: (0..input.count(13)?)
                 .map(|_| Undo::decode(input))
                 .collect::<Result<_, _>>()?,
+            control: match input.u8()? {
+                0 => None,
+                _ => Some(Control::decode(input.blob()?)?),
+            },
         })
     }
+}
+
+fn encode_kept(kept: Option<&(i64, Bytes)>, out: &mut Writer) {
+    match kept {
+        Some((offset, state)) => out.u8(1).i64(*offset).blob(state),
+        None => out.u8(0),
+    };
+}
+
+fn decode_kept(input: &mut Reader<'_>) -> Result<Option<(i64, Bytes)>, WireError> {
+    Ok(match input.u8()? {
+        0 => None,
+        _ => Some((input.i64()?, Bytes::copy_from_slice(input.blob()?))),
+    })
 }
 
 fn encode_epochs(epochs: &[EpochStart], out: &mut Writer) {

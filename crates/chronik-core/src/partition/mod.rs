@@ -1,6 +1,7 @@
 //! What a Kafka partition adds to a Raft group: batches with offsets, leader epochs and idempotent producers.
 
 pub mod batch;
+pub mod control;
 pub mod log;
 pub mod producers;
 pub mod replica;
@@ -10,6 +11,7 @@ pub mod restore;
 mod tests;
 
 pub use batch::{BatchError, BatchHeader};
+pub use control::Control;
 pub use log::{Appended, Log, Refused};
-pub use replica::{Answer, Order, Replica, Ticket};
+pub use replica::{Acks, Answer, Order, Replica};
 pub use restore::Restore;

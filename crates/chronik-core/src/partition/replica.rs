@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use raft::eraftpb::{Entry, Message};
 
 use super::batch::{self, BatchHeader};
+use super::control::Control;
 use super::log::{Appended, Log, Refused};
 use crate::fault::{Fault, Planted};
 use crate::group::{
@@ -18,14 +19,26 @@ use crate::group::{
 };
 use crate::wire::Writer;
 
-/// Who waits for a batch; the owner knows what it stands for.
-pub type Ticket = u64;
+/// When whoever sent a batch wants to hear of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acks {
+    /// Once it is durable here; another leader may drop it.
+    Leader,
+    /// Once it is in the log for ever and so many replicas hold it durably.
+    All { least_replicas: usize },
+}
 
-/// What became of a batch.
+/// What became of a batch or of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// It is in the log for ever.
     Appended { base_offset: i64 },
+    /// It is durable on the leader, and nothing more is promised.
+    Written { base_offset: i64 },
+    /// The order is carried out here, and will be everywhere.
+    Done,
+    /// It was not proposed: fewer replicas keep up than have to hold it.
+    NotEnoughReplicas,
     /// It is not in the log and never was proposed.
     Refused(Refused),
     /// It was not proposed: this replica does not lead.
@@ -34,44 +47,63 @@ pub enum Answer {
     Unknown,
 }
 
-/// What the owner of the I/O has to do, in this order.
+/// What the owner of the I/O has to do, in this order. A ticket is whatever the owner knows a waiting client by.
 #[derive(Debug)]
-pub enum Order {
+pub enum Order<T> {
     /// Everything but what the replica keeps for itself: commitment.
     Group(Action),
-    Answer(Ticket, Answer),
+    Answer(T, Answer),
     /// Readers may see the records below.
     HighWatermark(i64),
+    /// Records below this offset are gone, on all replicas alike: what holds only such may be trimmed in storage.
+    LogStart(i64),
 }
 
 /// A data group and its partition's log.
-pub struct Replica {
+pub struct Replica<T> {
     group: Group,
     log: Log,
     /// Batches that no place was given to yet. They wait here while leadership is handed over.
-    arrived: VecDeque<Arrived>,
-    /// Proposed batches, in the order of their offsets.
-    proposed: VecDeque<Waiting>,
+    arrived: VecDeque<Arrived<T>>,
+    /// What was proposed, in the order of the log.
+    proposed: VecDeque<Proposed<T>>,
+    /// The same, for those who only wait for this replica's disk.
+    written: VecDeque<Proposed<T>>,
     /// Repeated batches whose first time is not committed yet.
-    repeated: Vec<Waiting>,
+    repeated: Vec<Repeated<T>>,
     actions: Vec<Action>,
     planted: Planted,
 }
 
-struct Arrived {
-    ticket: Ticket,
-    header: BatchHeader,
-    bytes: BytesMut,
+struct Arrived<T> {
+    ticket: T,
+    what: What,
 }
 
-struct Waiting {
-    ticket: Ticket,
+enum What {
+    Batch(BatchHeader, BytesMut, Acks),
+    Control(Control),
+}
+
+struct Proposed<T> {
+    ticket: T,
+    index: u64,
+    least_replicas: usize,
+    answer: Answer,
+}
+
+struct Repeated<T> {
+    ticket: T,
     base_offset: i64,
     last_offset: i64,
 }
 
-impl Replica {
-    pub(super) fn new(settings: &Settings, stored: crate::group::Stored, mut log: Log) -> Replica {
+impl<T> Replica<T> {
+    pub(super) fn new(
+        settings: &Settings,
+        stored: crate::group::Stored,
+        mut log: Log,
+    ) -> Replica<T> {
         let group = Group::new(settings, stored);
         log.committed(group.committed());
         Replica {
@@ -79,6 +111,7 @@ impl Replica {
             log,
             arrived: VecDeque::new(),
             proposed: VecDeque::new(),
+            written: VecDeque::new(),
             repeated: Vec::new(),
             actions: Vec::new(),
             planted: Planted::default(),
@@ -98,18 +131,21 @@ impl Replica {
         &self.log
     }
 
-    /// How many batches wait for leadership to be handed over or given up.
+    /// How many batches wait for leadership to be handed over, given up or confirmed.
     pub fn parked(&self) -> usize {
         self.arrived.len()
     }
 
     /// Takes a checked batch; its place is given when the replica is drained.
-    pub fn produce(&mut self, ticket: Ticket, header: BatchHeader, bytes: BytesMut) {
-        self.arrived.push_back(Arrived {
-            ticket,
-            header,
-            bytes,
-        });
+    pub fn produce(&mut self, ticket: T, header: BatchHeader, bytes: BytesMut, acks: Acks) {
+        let what = What::Batch(header, bytes, acks);
+        self.arrived.push_back(Arrived { ticket, what });
+    }
+
+    /// Takes an order to all replicas; its offset is one below which everything is committed.
+    pub fn order(&mut self, ticket: T, control: Control) {
+        let what = What::Control(control);
+        self.arrived.push_back(Arrived { ticket, what });
     }
 
     pub fn step(&mut self, message: Message) {
@@ -162,14 +198,21 @@ impl Replica {
         self.log.trim_entries(offset);
     }
 
-    pub fn persisted(&mut self, number: u64, out: &mut Vec<Order>) {
+    pub fn persisted(&mut self, number: u64, out: &mut Vec<Order<T>>) {
         let mut actions = std::mem::take(&mut self.actions);
         self.group.persisted(number, &mut actions);
         self.actions = self.carry_out(actions, out);
+        let durable = self.group.persisted_index();
+        while let Some(written) = self
+            .written
+            .pop_front_if(|written| written.index <= durable)
+        {
+            out.push(Order::Answer(written.ticket, written.answer));
+        }
     }
 
     /// The same tail after every event: batches get their places, and what Raft wants becomes orders.
-    pub fn drain(&mut self, out: &mut Vec<Order>) {
+    pub fn drain(&mut self, out: &mut Vec<Order<T>>) {
         self.propose_arrived(out);
         loop {
             let mut actions = std::mem::take(&mut self.actions);
@@ -179,6 +222,7 @@ impl Replica {
                 .any(|action| matches!(action, Action::SnapshotWanted));
             self.actions = self.carry_out(actions, out);
             if !offers {
+                self.answer_proposed(out);
                 return;
             }
         }
@@ -193,61 +237,92 @@ impl Replica {
         out.finish()
     }
 
-    fn propose_arrived(&mut self, out: &mut Vec<Order>) {
+    fn propose_arrived(&mut self, out: &mut Vec<Order<T>>) {
         if self.arrived.is_empty() {
             return;
         }
         match self.group.readiness() {
             Ok(()) => {}
-            // At most one election timeout, then it has happened or is given up.
-            Err(ProposeRefused::Transferring) => return,
-            Err(ProposeRefused::NotLeader | ProposeRefused::NotReady) => {
+            // At most one election timeout, then it has happened, or it or the leadership is given up.
+            Err(ProposeRefused::Transferring | ProposeRefused::NotReady) => return,
+            Err(ProposeRefused::NotLeader) => {
                 let refused = Answer::NotLeader(self.group.leadership());
                 let tickets = self.arrived.drain(..).map(|arrived| arrived.ticket);
                 out.extend(tickets.map(|ticket| Order::Answer(ticket, refused)));
                 return;
             }
         }
-        let mut index = self.group.last_index();
-        let mut batches = Vec::with_capacity(self.arrived.len());
-        while let Some(arrived) = self.arrived.pop_front() {
-            let Some(bytes) = self.place(arrived, out) else {
-                continue;
-            };
-            index += 1;
-            self.log.entry_appended(index, self.log.end_offset());
-            batches.push(bytes);
+        let in_sync = self.group.in_sync_count();
+        let first = self.group.last_index() + 1;
+        let mut entries = Vec::with_capacity(self.arrived.len());
+        while let Some(Arrived { ticket, what }) = self.arrived.pop_front() {
+            let index = first + entries.len() as u64;
+            match what {
+                What::Batch(_, _, Acks::All { least_replicas }) if in_sync < least_replicas => {
+                    out.push(Order::Answer(ticket, Answer::NotEnoughReplicas));
+                }
+                What::Batch(header, bytes, acks) => {
+                    if let Some(bytes) = self.place(index, ticket, (header, bytes), acks, out) {
+                        self.log.entry_appended(index, self.log.end_offset());
+                        entries.push(bytes);
+                    }
+                }
+                What::Control(control) => {
+                    assert!(
+                        control.offset() <= self.log.high_watermark(),
+                        "only committed records are trimmed"
+                    );
+                    self.proposed.push_back(Proposed {
+                        ticket,
+                        index,
+                        least_replicas: 1,
+                        answer: Answer::Done,
+                    });
+                    let bytes = control.encode();
+                    self.log.entry(index, epoch(self.group.term()), &bytes);
+                    entries.push(bytes);
+                }
+            }
         }
-        if batches.is_empty() {
+        if entries.is_empty() {
             return;
         }
-        let first = index + 1 - batches.len() as u64;
-        let proposed = self.group.propose(batches);
+        let proposed = self.group.propose(entries);
         assert_eq!(proposed, Ok(first), "a group that is ready proposes");
     }
 
     /// Judging and placing are one step, so that a repeated batch cannot slip in between.
-    fn place(&mut self, arrived: Arrived, out: &mut Vec<Order>) -> Option<Bytes> {
-        let Arrived {
-            ticket,
-            mut header,
-            mut bytes,
-        } = arrived;
+    fn place(
+        &mut self,
+        index: u64,
+        ticket: T,
+        (mut header, mut bytes): (BatchHeader, BytesMut),
+        acks: Acks,
+        out: &mut Vec<Order<T>>,
+    ) -> Option<Bytes> {
         match self.log.place(&header) {
             Ok(Appended::At { base_offset }) => {
                 header.base_offset = base_offset;
                 header.leader_epoch = epoch(self.group.term());
                 batch::place(&mut bytes, header.base_offset, header.leader_epoch);
                 self.log.record(&header);
-                self.proposed.push_back(Waiting {
+                let (waiting, least_replicas, answer) = match acks {
+                    Acks::Leader => (&mut self.written, 1, Answer::Written { base_offset }),
+                    Acks::All { least_replicas } => {
+                        let appended = Answer::Appended { base_offset };
+                        (&mut self.proposed, least_replicas, appended)
+                    }
+                };
+                waiting.push_back(Proposed {
                     ticket,
-                    base_offset,
-                    last_offset: header.next_offset() - 1,
+                    index,
+                    least_replicas,
+                    answer,
                 });
                 Some(bytes.freeze())
             }
             Ok(Appended::Before(seen)) => {
-                self.repeated.push(Waiting {
+                self.repeated.push(Repeated {
                     ticket,
                     base_offset: seen.base_offset,
                     last_offset: seen.last_offset,
@@ -262,7 +337,7 @@ impl Replica {
         }
     }
 
-    fn carry_out(&mut self, mut actions: Vec<Action>, out: &mut Vec<Order>) -> Vec<Action> {
+    fn carry_out(&mut self, mut actions: Vec<Action>, out: &mut Vec<Order<T>>) -> Vec<Action> {
         for action in actions.drain(..) {
             match action {
                 Action::Committed { index } => self.committed(index, out),
@@ -303,33 +378,44 @@ impl Replica {
         }
     }
 
-    fn committed(&mut self, index: u64, out: &mut Vec<Order>) {
-        if !self.log.committed(index) {
-            return;
+    fn committed(&mut self, index: u64, out: &mut Vec<Order<T>>) {
+        let start_offset = self.log.start_offset();
+        if self.log.committed(index) {
+            out.push(Order::HighWatermark(self.log.high_watermark()));
         }
-        let high_watermark = self.log.high_watermark();
-        out.push(Order::HighWatermark(high_watermark));
-        while let Some(waiting) = self
-            .proposed
-            .pop_front_if(|waiting| waiting.last_offset < high_watermark)
-        {
-            out.push(waiting.answer());
+        if self.log.start_offset() > start_offset {
+            out.push(Order::LogStart(self.log.start_offset()));
         }
+        self.answer_proposed(out);
         self.answer_repeated(out);
     }
 
-    fn answer_repeated(&mut self, out: &mut Vec<Order>) {
+    /// What is committed and held by as many replicas as whoever waits asks for.
+    fn answer_proposed(&mut self, out: &mut Vec<Order<T>>) {
+        let committed = self.group.committed();
+        while let Some(proposed) = self.proposed.pop_front_if(|proposed| {
+            proposed.index <= committed
+                && (proposed.least_replicas <= 1
+                    || proposed.index <= self.group.held_by(proposed.least_replicas))
+        }) {
+            out.push(Order::Answer(proposed.ticket, proposed.answer));
+        }
+    }
+
+    fn answer_repeated(&mut self, out: &mut Vec<Order<T>>) {
         let high_watermark = self.log.high_watermark();
         let answered = self
             .repeated
-            .extract_if(.., |waiting| waiting.last_offset < high_watermark);
-        out.extend(answered.map(Waiting::answer));
+            .extract_if(.., |repeated| repeated.last_offset < high_watermark);
+        out.extend(answered.map(Repeated::answer));
     }
 
     /// Another term or leader: proposed batches may still be committed by others, so their fate is unknown.
-    fn leadership_changed(&mut self, out: &mut Vec<Order>) {
-        let waiting = self.proposed.drain(..).chain(self.repeated.drain(..));
-        out.extend(waiting.map(|waiting| Order::Answer(waiting.ticket, Answer::Unknown)));
+    fn leadership_changed(&mut self, out: &mut Vec<Order<T>>) {
+        let proposed = self.proposed.drain(..).chain(self.written.drain(..));
+        let tickets = proposed.map(|proposed| proposed.ticket);
+        let tickets = tickets.chain(self.repeated.drain(..).map(|repeated| repeated.ticket));
+        out.extend(tickets.map(|ticket| Order::Answer(ticket, Answer::Unknown)));
     }
 
     fn offer_snapshot(&mut self) {
@@ -338,8 +424,8 @@ impl Replica {
     }
 }
 
-impl Waiting {
-    fn answer(self) -> Order {
+impl<T> Repeated<T> {
+    fn answer(self) -> Order<T> {
         let base_offset = self.base_offset;
         Order::Answer(self.ticket, Answer::Appended { base_offset })
     }

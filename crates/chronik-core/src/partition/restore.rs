@@ -87,7 +87,7 @@ impl Restore {
         &self.stored
     }
 
-    pub fn into_replica(self, settings: &Settings) -> Replica {
+    pub fn into_replica<T>(self, settings: &Settings) -> Replica<T> {
         let mut replica = Replica::new(settings, self.stored, self.log);
         replica.plant(self.planted);
         replica

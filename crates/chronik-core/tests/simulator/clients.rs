@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::BytesMut;
 use chronik_core::partition::batch::{self, BatchHeader, HEADER_LEN};
-use chronik_core::partition::{Answer, Ticket};
+use chronik_core::partition::{Acks, Answer};
+
+/// Whom an answer is for.
+pub(crate) type Ticket = u64;
 
 use crate::coverage::Coverage;
 use crate::rng::Rng;
@@ -16,6 +19,7 @@ pub(crate) struct Client {
     pub(crate) group: usize,
     /// Negative for one without sequences.
     producer: i64,
+    acks: Acks,
     most_in_flight: usize,
     is_known: bool,
     next_sequence: i32,
@@ -45,6 +49,7 @@ pub(crate) struct Sent {
     pub(crate) target: usize,
     pub(crate) header: BatchHeader,
     pub(crate) bytes: BytesMut,
+    pub(crate) acks: Acks,
 }
 
 #[derive(Debug, Default)]
@@ -61,7 +66,13 @@ pub(crate) struct Clients {
 const PATIENCE_US: u64 = 400_000;
 
 impl Clients {
-    pub(crate) fn add(&mut self, group: usize, is_idempotent: bool, most_in_flight: usize) {
+    pub(crate) fn add(
+        &mut self,
+        group: usize,
+        is_idempotent: bool,
+        most_in_flight: usize,
+        acks: Acks,
+    ) {
         let producer = match is_idempotent {
             true => 1000 + self.all.len() as i64,
             false => -1,
@@ -69,6 +80,7 @@ impl Clients {
         self.all.push(Client {
             group,
             producer,
+            acks,
             most_in_flight,
             is_known: false,
             next_sequence: 0,
@@ -131,6 +143,7 @@ impl Clients {
                 target: who.target,
                 header,
                 bytes,
+                acks: who.acks,
             });
         }
         if who.producer < 0 {
@@ -143,7 +156,7 @@ impl Clients {
     /// A batch of one record that somebody sends by hand, as the only producer.
     pub(crate) fn by_hand(&mut self, target: usize, sequence: i32) -> Sent {
         if self.all.is_empty() {
-            self.add(0, true, 0);
+            self.add(0, true, 0, Acks::All { least_replicas: 1 });
         }
         let producer = self.all[0].producer;
         self.next_ticket += 1;
@@ -166,12 +179,24 @@ impl Clients {
             target,
             header,
             bytes,
+            acks: self.all[0].acks,
         }
     }
 
     /// What a ticket stands for.
     pub(crate) fn name(&self, ticket: Ticket) -> BatchName {
         self.tickets[&ticket].1
+    }
+
+    /// How many replicas must hold a batch before its client is told, unless it may have been told before.
+    pub(crate) fn least_replicas(&self, ticket: Ticket) -> Option<usize> {
+        let (client, name) = self.tickets.get(&ticket)?;
+        let client = &self.all[*client];
+        let is_first = client.attempts(*name) == 1;
+        match client.acks {
+            Acks::All { least_replicas } if is_first => Some(least_replicas),
+            _ => None,
+        }
     }
 
     pub(crate) fn answered(
@@ -189,6 +214,12 @@ impl Clients {
         let who = &mut self.all[client];
         match answer {
             Answer::Appended { .. } => who.acknowledged(name, coverage),
+            Answer::Written { .. } => coverage.batches_written += 1,
+            Answer::Done => unreachable!("a client gives no orders"),
+            Answer::NotEnoughReplicas => {
+                coverage.replicas_missed += 1;
+                who.send_again();
+            }
             Answer::Refused(_) => {
                 coverage.sequences_refused += 1;
                 who.send_again();
@@ -225,6 +256,14 @@ impl Client {
             attempts: 0,
         });
         self.next_sequence += records;
+    }
+
+    fn attempts(&self, name: BatchName) -> u32 {
+        let BatchName::Idempotent { sequence, .. } = name else {
+            return 0;
+        };
+        let batch = self.window.iter().find(|batch| batch.sequence == sequence);
+        batch.map_or(0, |batch| batch.attempts)
     }
 
     fn lose_patience(&mut self, nodes: usize, rng: &mut Rng) {

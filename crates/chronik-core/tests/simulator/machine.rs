@@ -10,15 +10,17 @@ use chronik_core::group::{
     Settings, Stored, TransferRefused, Trim,
 };
 use chronik_core::partition::batch::{BatchHeader, HEADER_LEN};
-use chronik_core::partition::{Answer, Log, Order, Replica, Restore, Ticket};
+use chronik_core::partition::{Acks, Answer, Control, Log, Order, Replica, Restore};
 use chronik_core::wire::{Reader, Writer};
+
+use crate::clients::Ticket;
 
 /// The group whose entries are applied; the others hold records.
 pub(crate) const STATE_GROUP: usize = 2;
 
 /// A replica of either kind.
 pub(crate) enum Machine {
-    Records(Box<Replica>),
+    Records(Box<Replica<Ticket>>),
     State(Box<State>),
 }
 
@@ -72,13 +74,26 @@ impl Machine {
         }
     }
 
-    pub(crate) fn produce(&mut self, ticket: Ticket, header: BatchHeader, bytes: BytesMut) {
+    pub(crate) fn produce(
+        &mut self,
+        ticket: Ticket,
+        header: BatchHeader,
+        bytes: BytesMut,
+        acks: Acks,
+    ) {
         match self {
-            Machine::Records(replica) => replica.produce(ticket, header, bytes),
+            Machine::Records(replica) => replica.produce(ticket, header, bytes, acks),
             Machine::State(state) => {
                 let command = bytes.freeze().slice(HEADER_LEN..);
                 state.arrived.push((ticket, command));
             }
+        }
+    }
+
+    /// An order to all replicas; a state has none.
+    pub(crate) fn order(&mut self, ticket: Ticket, control: Control) {
+        if let Machine::Records(replica) = self {
+            replica.order(ticket, control);
         }
     }
 
@@ -166,7 +181,7 @@ impl Machine {
         }
     }
 
-    pub(crate) fn persisted(&mut self, number: u64, out: &mut Vec<Order>) {
+    pub(crate) fn persisted(&mut self, number: u64, out: &mut Vec<Order<Ticket>>) {
         match self {
             Machine::Records(replica) => replica.persisted(number, out),
             Machine::State(state) => {
@@ -177,7 +192,7 @@ impl Machine {
         }
     }
 
-    pub(crate) fn drain(&mut self, out: &mut Vec<Order>) {
+    pub(crate) fn drain(&mut self, out: &mut Vec<Order<Ticket>>) {
         match self {
             Machine::Records(replica) => replica.drain(out),
             Machine::State(state) => state.drain(out),
@@ -198,7 +213,7 @@ impl Machine {
 }
 
 impl State {
-    fn drain(&mut self, out: &mut Vec<Order>) {
+    fn drain(&mut self, out: &mut Vec<Order<Ticket>>) {
         self.propose_arrived(out);
         loop {
             let mut actions = Vec::new();
@@ -210,7 +225,7 @@ impl State {
         }
     }
 
-    fn propose_arrived(&mut self, out: &mut Vec<Order>) {
+    fn propose_arrived(&mut self, out: &mut Vec<Order<Ticket>>) {
         if self.arrived.is_empty() {
             return;
         }
@@ -229,7 +244,7 @@ impl State {
         }
     }
 
-    fn carry_out(&mut self, actions: Vec<Action>, out: &mut Vec<Order>) {
+    fn carry_out(&mut self, actions: Vec<Action>, out: &mut Vec<Order<Ticket>>) {
         for action in actions {
             match action {
                 Action::Committed { .. } => {}
@@ -257,7 +272,7 @@ impl State {
         }
     }
 
-    fn apply(&mut self, entries: &[Entry], out: &mut Vec<Order>) {
+    fn apply(&mut self, entries: &[Entry], out: &mut Vec<Order<Ticket>>) {
         for entry in entries {
             assert_eq!(
                 entry.index,

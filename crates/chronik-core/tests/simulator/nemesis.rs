@@ -1,12 +1,18 @@
 //! What a seed decides: how the cluster is built, what goes wrong, and what its operator does meanwhile.
 
 use chronik_core::group::{Change, Members};
+use chronik_core::partition::{Acks, Control};
+
+use crate::clients::Ticket;
 
 use crate::disk::Crash;
 use crate::machine::{Machine, STATE_GROUP};
 use crate::network::Weather;
 use crate::rng::Rng;
 use crate::world::{Event, World, slot};
+
+/// Nobody waits for what operators order.
+pub(crate) const OPERATOR: Ticket = 0;
 
 /// The choices of a run that do not change.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +29,8 @@ pub(crate) struct Plan {
     pub(crate) cached_entries: u64,
     pub(crate) client_us: (u64, u64),
     pub(crate) client_loss: u64,
+    /// Replicas that must hold a batch before its client is told.
+    pub(crate) least_replicas: usize,
     pub(crate) nemesis_us: (u64, u64),
     /// Things go wrong and operators are busy.
     pub(crate) is_rough: bool,
@@ -62,6 +70,7 @@ impl Plan {
                 .pick(&[(3_000, 20_000), (10_000, 60_000)])
                 .expect("there are clients"),
             client_loss: *rng.pick(&[0, 20, 100]).expect("there are losses"),
+            least_replicas: 1 + (seed % 3) as usize,
             nemesis_us: *rng
                 .pick(&[(20_000, 200_000), (100_000, 600_000)])
                 .expect("there are paces"),
@@ -87,6 +96,7 @@ impl Plan {
             cached_entries: 2,
             client_us: (10_000, 10_000),
             client_loss: 0,
+            least_replicas: 1,
             nemesis_us: (1, 1),
             is_rough: false,
         }
@@ -98,13 +108,17 @@ impl World {
         if !self.plan.is_rough {
             return;
         }
+        let all = Acks::All {
+            least_replicas: self.plan.least_replicas,
+        };
         for in_flight in [5, 3, 1] {
-            self.clients.add(0, true, in_flight);
+            self.clients.add(0, true, in_flight, all);
         }
-        self.clients.add(0, false, 1);
+        self.clients.add(0, false, 1, all);
+        self.clients.add(0, false, 1, Acks::Leader);
         for group in 1..self.plan.groups {
             // Nearly idle: its newest vote grows old on disk.
-            self.clients.add(group, group != STATE_GROUP, 1);
+            self.clients.add(group, group != STATE_GROUP, 1, all);
         }
         for client in 0..self.clients.all.len() {
             let first = self.rng.within(1000, 100_000);
@@ -198,7 +212,7 @@ impl World {
             _ => 0,
         };
         let node = self.rng.below(self.nodes.len() as u64) as usize;
-        let kind = self.rng.below(16);
+        let kind = self.rng.below(18);
         self.trace
             .step("operator", [kind, node as u64, self.now, 0]);
         if !self.nodes[node].is_up {
@@ -214,8 +228,29 @@ impl World {
             }
             11 => self.hand_over(group),
             12..=14 => self.change(group),
+            15 | 16 => self.shorten(group),
             _ => self.sweep(group),
         }
+    }
+
+    /// Retention, or somebody whose state stands for old records.
+    fn shorten(&mut self, group: usize) {
+        let Some(leader) = self.leader(group) else {
+            return;
+        };
+        let Some(log) = self.nodes[leader].hosted[&group].replica.log() else {
+            return;
+        };
+        let (start, end) = (log.start_offset(), log.high_watermark());
+        let offset = self.rng.within(start as u64, end as u64) as i64;
+        let control = match self.rng.below(2) {
+            0 => Control::Trim { offset },
+            _ => Control::Keep {
+                offset,
+                state: offset.to_be_bytes().to_vec().into(),
+            },
+        };
+        self.with_now(leader, group, |replica| replica.order(OPERATOR, control));
     }
 
     /// A leader more often than not.

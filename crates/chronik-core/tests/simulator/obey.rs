@@ -2,10 +2,13 @@
 
 use chronik_core::group::eraftpb::{Message, MessageType};
 use chronik_core::group::{Action, Leadership, Persist};
-use chronik_core::partition::{Answer, Log, Order, Ticket};
+use chronik_core::partition::{Answer, Log, Order};
+
+use crate::clients::Ticket;
 
 use crate::disk::{Notice, Record, What};
 use crate::machine::{Machine, STATE_GROUP};
+use crate::nemesis::OPERATOR;
 use crate::world::{Event, World, slot};
 
 impl World {
@@ -44,13 +47,14 @@ impl World {
         self.settle(node, group);
     }
 
-    fn obey(&mut self, node: usize, group: usize, orders: Vec<Order>) {
+    fn obey(&mut self, node: usize, group: usize, orders: Vec<Order<Ticket>>) {
         let mut answers = Vec::new();
         for order in orders {
             match order {
                 Order::Group(action) => self.obey_group(node, group, action),
                 Order::Answer(ticket, answer) => answers.push((ticket, answer)),
                 Order::HighWatermark(offset) => self.high_watermark(node, group, offset),
+                Order::LogStart(_) => self.coverage.logs_shortened += 1,
             }
         }
         self.check_commit(node, group);
@@ -363,10 +367,14 @@ impl World {
     fn answer(&mut self, node: usize, group: usize, ticket: Ticket, answer: Answer) {
         self.trace
             .step("answer", [node as u64, ticket, self.now, 0]);
+        if answer == Answer::Done || ticket == OPERATOR {
+            return;
+        }
         let leader = match answer {
             Answer::Appended { base_offset } => {
                 let name = self.clients.name(ticket);
                 self.truths[group].acknowledged(name, base_offset);
+                self.check_held(node, group, ticket, base_offset);
                 None
             }
             Answer::NotLeader(leadership) if leadership.leader != 0 => {
@@ -393,6 +401,27 @@ impl World {
             .tell(|| format!("{} may read as of {index}", node + 1));
     }
 
+    /// As many replicas hold it as the client asked for, in the eyes of their disks.
+    fn check_held(&self, node: usize, group: usize, ticket: Ticket, base_offset: i64) {
+        let Some(least) = self.clients.least_replicas(ticket) else {
+            return;
+        };
+        let truth = &self.truths[group];
+        let Some((index, term)) = truth.place_of(base_offset) else {
+            return;
+        };
+        let members = &self.nodes[node].hosted[&group].members;
+        let least = least.min(members.voters.len());
+        let holds = |replica: &&u64| {
+            let disk = &self.nodes[slot(**replica)].disk;
+            disk.holds(group, **replica, index, term)
+        };
+        assert!(
+            members.is_joint() || members.voters.iter().filter(holds).count() >= least,
+            "acknowledged is held by as many as asked for: entry {index}"
+        );
+    }
+
     fn evict(&mut self, node: usize, group: usize) {
         if let Some(hosted) = self.nodes[node].hosted.get_mut(&group) {
             let committed = hosted.replica.group().committed();
@@ -417,6 +446,9 @@ fn describe_members(node: usize, as_of: u64, members: &chronik_core::group::Memb
 fn in_words(answer: Answer) -> String {
     match answer {
         Answer::Appended { base_offset } => format!("it is at offset {base_offset}"),
+        Answer::Written { base_offset } => format!("it is written at offset {base_offset}"),
+        Answer::Done => "it is carried out".to_owned(),
+        Answer::NotEnoughReplicas => "too few replicas keep up".to_owned(),
         Answer::Refused(refused) => refused.to_string(),
         Answer::NotLeader(Leadership { leader: 0, .. }) => "nobody leads".to_owned(),
         Answer::NotLeader(leadership) => {

@@ -154,6 +154,12 @@ impl World {
                     logs[0].producers(),
                     "all replicas know the same of producers"
                 );
+                let truth = &self.truths[group];
+                assert_eq!(log.kept(), truth.kept.as_ref(), "all keep the same state");
+                assert!(
+                    log.start_offset() >= truth.start_offset,
+                    "what is gone by order is gone everywhere"
+                );
             }
         }
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use chronik_core::group::Members;
 use chronik_core::group::changes_members;
 use chronik_core::group::eraftpb::Entry;
-use chronik_core::partition::batch;
+use chronik_core::partition::{Control, batch};
 
 /// The history of one group.
 #[derive(Debug, Default)]
@@ -30,6 +30,9 @@ pub(crate) struct Truth {
     /// The newest committed members, and as of which index.
     pub(crate) members: (u64, Members),
     pub(crate) removed: Vec<u64>,
+    /// Where the log begins by order, and the newest state that stands for older records.
+    pub(crate) start_offset: i64,
+    pub(crate) kept: Option<(i64, Bytes)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +68,15 @@ impl Truth {
     pub(crate) fn end_offset(&self, index: u64) -> i64 {
         let at = (index as usize).checked_sub(2);
         at.map_or(0, |at| self.committed[at].end_offset)
+    }
+
+    /// The entry that holds the record at an offset, and its term.
+    pub(crate) fn place_of(&self, offset: i64) -> Option<(u64, u64)> {
+        let at = self
+            .committed
+            .partition_point(|entry| entry.end_offset <= offset);
+        let entry = self.committed.get(at).filter(|_| !self.is_state)?;
+        Some((at as u64 + 2, entry.term))
     }
 
     /// Log matching: the same index and term mean the same content and the same past.
@@ -135,7 +147,13 @@ impl Truth {
             let first = self.plain.insert(number(&entry.data), entry.index as i64);
             assert!(first.is_none(), "a command is in the log once");
         } else if !self.is_state && !changes_members(entry) {
-            end_offset = self.commits_batches(entry, end_offset);
+            end_offset = match Control::is(&entry.data) {
+                true => {
+                    self.commits_order(&entry.data);
+                    end_offset
+                }
+                false => self.commits_batches(entry, end_offset),
+            };
         }
         self.committed.push(Committed {
             term: entry.term,
@@ -187,6 +205,16 @@ impl Truth {
             }
         }
         self.members = (as_of, members.clone());
+    }
+
+    fn commits_order(&mut self, data: &[u8]) {
+        let control = Control::decode(data).expect("a committed order can be read");
+        self.start_offset = self.start_offset.max(control.offset());
+        if let Control::Keep { offset, state } = control
+            && self.kept.as_ref().is_none_or(|(kept, _)| *kept <= offset)
+        {
+            self.kept = Some((offset, state));
+        }
     }
 
     fn commits_batches(&mut self, entry: &Entry, mut next_offset: i64) -> i64 {

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
 use chronik_core::fault::Planted;
 use chronik_core::group::eraftpb::Message;
-use chronik_core::group::{Fetch, Members, Settings};
+use chronik_core::group::{Fetch, Lag, Members, Settings};
 use chronik_core::ids::GroupUid;
-use chronik_core::partition::{Answer, Log, Ticket};
+use chronik_core::partition::{Acks, Answer, Log};
 
-use crate::clients::{Clients, Sent};
+use crate::clients::{Clients, Sent, Ticket};
 use crate::coverage::Coverage;
 use crate::disk::{Crash, Disk, Notice, Record, What};
 use crate::machine::{Machine, Restoring, STATE_GROUP};
@@ -456,6 +456,10 @@ impl World {
             election_ticks: 10 + 3 * rank as usize,
             heartbeat_ticks: 3,
             applies_entries: group == STATE_GROUP,
+            lag: Lag {
+                most_ticks: 30,
+                return_ticks: 10,
+            },
         }
     }
 
@@ -539,6 +543,7 @@ impl World {
             target,
             header,
             bytes,
+            acks,
         } = sent;
         self.trace
             .step("produce", [ticket, target as u64, self.now, 0]);
@@ -549,7 +554,15 @@ impl World {
             return;
         }
         self.with_now(target, group, |replica| {
-            replica.produce(ticket, header, bytes)
+            let voters = replica.group().members().voters.len();
+            let acks = match acks {
+                Acks::Leader => Acks::Leader,
+                // Nobody asks for more replicas than there are.
+                Acks::All { least_replicas } => Acks::All {
+                    least_replicas: least_replicas.min(voters),
+                },
+            };
+            replica.produce(ticket, header, bytes, acks)
         });
         if let Some(hosted) = self.nodes[target].hosted.get(&group) {
             self.coverage.batches_parked += hosted.replica.parked() as u64;
