@@ -113,6 +113,11 @@ impl DataDir {
         Ok((Self { path, _lock: lock }, identity))
     }
 
+    /// Writes down what this node came to belong to.
+    pub fn belongs(&self, identity: &Identity) -> Result<(), DataDirError> {
+        identity.write(&self.path)
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
@@ -161,11 +166,15 @@ fn check_owner(path: &Path, identity: &Identity, config: &Config) -> Result<(), 
         });
     }
     match &config.cluster.id {
-        Some(configured) if *configured != identity.cluster_id => Err(DataDirError::OtherCluster {
-            path: path(),
-            found: identity.cluster_id.clone(),
-            configured: configured.clone(),
-        }),
+        Some(configured)
+            if *configured != identity.cluster_id && !identity.cluster_id.is_empty() =>
+        {
+            Err(DataDirError::OtherCluster {
+                path: path(),
+                found: identity.cluster_id.clone(),
+                configured: configured.clone(),
+            })
+        }
         _ => Ok(()),
     }
 }

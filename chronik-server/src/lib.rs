@@ -4,7 +4,9 @@
 //! The program is `main.rs`; this library exists so that fuzz targets and tests enter by the same doors.
 
 pub mod admin;
+mod birth;
 pub mod broker;
+mod citizen;
 pub mod clock;
 pub mod config;
 pub mod data_dir;
@@ -12,6 +14,7 @@ pub mod kafka;
 pub mod limits;
 pub mod logging;
 pub mod metrics;
+pub mod neighbours;
 pub mod peer;
 mod raft;
 pub mod server;

@@ -103,6 +103,8 @@ metrics_table! {
         election_count: Counter = "chronik_raft_election_count";
         /// Time from a proposal to its commit.
         commit_latency: Milliseconds = "chronik_raft_commit_latency_ms";
+        /// Messages of other nodes that were dropped because batches in them were damaged.
+        damaged_messages: Counter = "chronik_raft_damaged_messages_total";
         /// States kept in place of log entries.
         snapshot_count: Counter = "chronik_raft_snapshot_count";
         /// Size of the newest such state.

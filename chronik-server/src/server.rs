@@ -7,21 +7,25 @@ use std::time::Duration;
 
 use chronik_core::catalog::Node;
 use chronik_core::consumer_group;
-use chronik_core::ids::NodeId;
+use chronik_core::ids::{NodeId, ReplicaId};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{debug, error, info, warn};
 
 use crate::admin::{self, Readiness};
+use crate::birth::{self, Birth};
 use crate::broker::{self, Broker, coordinator};
+use crate::citizen::Citizen;
 use crate::config::{Config, Endpoint, IoMode};
 use crate::data_dir::{DataDir, DataDirError, Identity};
 use crate::kafka::{self, Door};
 use crate::limits;
 use crate::metrics::Metrics;
-use crate::raft;
+use crate::neighbours::{Neighbours, Standing};
+use crate::peer::{self, Belonging, Member, Peers, Transport};
+use crate::raft::{self, Belong, Health, Leads, MetaBirth, SyncWatch};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
@@ -40,6 +44,8 @@ pub enum ServerError {
     Signals(#[source] io::Error),
 }
 
+/// How long others may take to lead what this node led.
+const HAND_OVER: Duration = Duration::from_secs(3);
 /// How long clients may take to be answered once the node stops.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -49,29 +55,47 @@ pub async fn run(config: Config, metrics: Arc<Metrics>) -> Result<(), ServerErro
     let mut signals = Signals::new().map_err(ServerError::Signals)?;
     let (stop, stopping) = watch::channel(false);
     let (readiness, ready) = watch::channel(Readiness::starting());
-    // Operators are told until the very end that the node stops.
+    // Operators are told until the very end that the node stops, and other nodes are heard.
     let mut side = JoinSet::new();
     side.spawn(serve_admin(doors.admin, metrics.clone(), ready));
-    side.spawn(refuse_peers(doors.peer));
 
-    let (_data_dir, identity) = DataDir::open(&config)?;
-    let node = this_node(&config, &identity, doors.kafka_address);
+    let (data_dir, identity) = DataDir::open(&config)?;
+    let data_dir = Arc::new(data_dir);
+    let (outside, transport) = Outside::new(&config, &identity, &metrics);
+    let (closing, closed) = watch::channel(false);
+    side.spawn(transport.run(doors.peer, outside.neighbours.clone(), closed));
     let started = tokio::select! {
-        started = recover(&config, &identity, node.clone(), metrics.clone()) => started?,
+        started = recover(&config, &identity, &outside, metrics.clone()) => started?,
         () = signals.next() => {
             info!("stopped while starting: nothing was served yet");
             return Ok(());
         }
     };
-    let settings = broker_settings(&config, &node);
     let shard = started.shard.clone();
+    let addresses = doors.addresses;
     let broker = Broker::new(
-        settings,
+        broker_settings(&config, &addresses, outside.boot),
         started.shard,
+        outside.peers.clone(),
         started.view,
+        started.leader_changes,
         started.reader,
         metrics.clone(),
     );
+    outside.neighbours.open(shard.clone(), broker.clone());
+    let bootstrap = kafka_address(&config, &addresses);
+    let (waiting_for, waits_for) = watch::channel(None);
+    let life = Life {
+        config: config.clone(),
+        identity,
+        data_dir,
+        addresses,
+        outside,
+        broker: broker.clone(),
+        shard: shard.clone(),
+        news: started.news,
+        waiting_for,
+    };
     let (groups, coordinators) = coordinator::new(broker.clone(), coordinator_options(&config));
     let log_dir = config.node.data_dir.clone();
     let door = Arc::new(Door::new(
@@ -82,20 +106,28 @@ pub async fn run(config: Config, metrics: Arc<Metrics>) -> Result<(), ServerErro
         metrics,
     ));
     let mut rooms = JoinSet::new();
+    rooms.spawn(life.run(stopping.clone()));
     rooms.spawn(coordinators.run(stopping.clone()));
     rooms.spawn(kafka::listener::serve(doors.kafka, door, stopping));
-    side.spawn(announce(started.ready, readiness.clone(), node));
+    side.spawn(announce(
+        started.health,
+        waits_for,
+        readiness.clone(),
+        bootstrap,
+    ));
 
     tokio::select! {
-        () = signals.next() => info!("stopping: clients are answered first; a second signal stops at once"),
+        () = signals.next() => info!("stopping: others lead, then clients are answered; a second signal stops at once"),
         Some(ended) = rooms.join_next() => error!(?ended, "a room of the node ended by itself: the node stops"),
     }
     readiness.send_replace(Readiness::stopping());
-    stop.send_replace(true);
     let drain = async {
+        _ = tokio::time::timeout(HAND_OVER, shard.hand_over()).await;
+        stop.send_replace(true);
         _ = tokio::time::timeout(DRAIN, async { while rooms.join_next().await.is_some() {} }).await;
         shard.stop().await;
         _ = tokio::task::spawn_blocking(move || started.thread.join()).await;
+        closing.send_replace(true);
     };
     tokio::select! {
         () = drain => info!("stopped"),
@@ -104,12 +136,176 @@ pub async fn run(config: Config, metrics: Arc<Metrics>) -> Result<(), ServerErro
     Ok(())
 }
 
+/// What this node has of the others.
+struct Outside {
+    boot: u64,
+    peers: Peers,
+    neighbours: Arc<Neighbours>,
+    belonging: watch::Sender<Belonging>,
+    standing: watch::Sender<Standing>,
+    sync_watch: Arc<SyncWatch>,
+}
+
+impl Outside {
+    fn new(config: &Config, identity: &Identity, metrics: &Arc<Metrics>) -> (Self, Transport) {
+        // Two lives of a process never have the same.
+        let boot = uuid::Uuid::new_v4().as_u64_pair().0;
+        let standing = watch::Sender::new(standing_of(identity));
+        let belonging = watch::Sender::new(Belonging {
+            cluster_id: cluster_of(identity),
+            incarnation: identity.incarnation,
+        });
+        let sync_watch = Arc::new(SyncWatch::new());
+        let options = peer::Options {
+            node: NodeId(config.node.id.into()),
+            boot,
+            belonging: belonging.subscribe(),
+            wal_ok: {
+                let sync_watch = sync_watch.clone();
+                Arc::new(move || sync_watch.is_ok())
+            },
+            ping: config.raft.peer_ping,
+            suspect_after: config.raft.suspect_after,
+            limits: peer::Limits::default(),
+            metrics: metrics.clone(),
+        };
+        let (peers, transport) = peer::new(options);
+        peers.set_members(configured(config));
+        let hash = birth::peers_hash(config);
+        let neighbours = Neighbours::new(standing.subscribe(), hash, metrics.clone());
+        let outside = Outside {
+            boot,
+            peers,
+            neighbours: Arc::new(neighbours),
+            belonging,
+            standing,
+            sync_watch,
+        };
+        (outside, transport)
+    }
+}
+
+/// The way of this node into its cluster, and its life there.
+struct Life {
+    config: Config,
+    identity: Identity,
+    data_dir: Arc<DataDir>,
+    addresses: Addresses,
+    outside: Outside,
+    broker: Broker,
+    shard: raft::ShardHandle,
+    news: mpsc::Receiver<Vec<Leads>>,
+    waiting_for: watch::Sender<Option<String>>,
+}
+
+impl Life {
+    async fn run(self, mut stopping: watch::Receiver<bool>) {
+        let identity = tokio::select! {
+            identity = self.belong() => identity,
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+        };
+        let identity = match identity {
+            Ok(identity) => identity,
+            Err(error) => {
+                error!(%error, "what this node belongs to cannot be written down: the node stops");
+                return;
+            }
+        };
+        self.shard.belong(belong(&self.config, &identity));
+        let citizen = Citizen {
+            node: this_node(&self.config, &identity, &self.addresses),
+            identity,
+            data_dir: self.data_dir,
+            configured: configured(&self.config),
+            broker: self.broker,
+            peers: self.outside.peers,
+            news: self.news,
+            belonging: self.outside.belonging,
+            standing: self.outside.standing,
+        };
+        citizen.run(stopping).await;
+    }
+
+    /// Returns once this node belongs to a cluster, and has written that down.
+    async fn belong(&self) -> Result<Identity, DataDirError> {
+        if self.identity.incarnation > 0 {
+            return Ok(self.identity.clone());
+        }
+        let birth = Birth {
+            config: &self.config,
+            peers: &self.outside.peers,
+            standing: &self.outside.standing,
+            waiting_for: &self.waiting_for,
+        };
+        let identity = birth.belong(self.identity.clone()).await;
+        let (data_dir, written) = (self.data_dir.clone(), identity.clone());
+        let write = move || data_dir.belongs(&written);
+        let wrote = tokio::task::spawn_blocking(write).await;
+        wrote.expect("writing does not panic")?;
+        self.outside.belonging.send_replace(Belonging {
+            cluster_id: cluster_of(&identity),
+            incarnation: identity.incarnation,
+        });
+        if !identity.cluster_id.is_empty() {
+            self.outside.standing.send_replace(standing_of(&identity));
+        }
+        self.waiting_for.send_replace(None);
+        Ok(identity)
+    }
+}
+
+/// What this node is in the groups of its cluster.
+fn belong(config: &Config, identity: &Identity) -> Belong {
+    let founders = identity.founders.iter().map(|id| NodeId((*id).into()));
+    let known = [Some(&identity.cluster_id), config.cluster.id.as_ref()];
+    let cluster_id = known.into_iter().flatten().find(|id| !id.is_empty());
+    Belong {
+        replica: ReplicaId::new(NodeId(config.node.id.into()), identity.incarnation),
+        meta: match identity.founders.is_empty() {
+            true => MetaBirth::Joined,
+            false => MetaBirth::Founded(founders.collect()),
+        },
+        cluster_id: cluster_id
+            .cloned()
+            .unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
+    }
+}
+
+fn standing_of(identity: &Identity) -> Standing {
+    match cluster_of(identity) {
+        Some(cluster_id) => Standing::Member { cluster_id },
+        None if identity.incarnation > 0 => Standing::Founding { seen: Vec::new() },
+        None => Standing::Empty {
+            directory: identity.node_uuid,
+        },
+    }
+}
+
+fn cluster_of(identity: &Identity) -> Option<Arc<str>> {
+    (!identity.cluster_id.is_empty()).then(|| identity.cluster_id.as_str().into())
+}
+
+/// The nodes that the configuration names, this one included.
+fn configured(config: &Config) -> Vec<Member> {
+    let member = |peer: &crate::config::Peer| Member {
+        node: NodeId(peer.id.into()),
+        peer_address: peer.endpoint.to_string(),
+    };
+    config.cluster.peers.iter().map(member).collect()
+}
+
 /// The three doors, bound.
 struct Doors {
     kafka: TcpListener,
-    kafka_address: SocketAddr,
     peer: TcpListener,
     admin: TcpListener,
+    addresses: Addresses,
+}
+
+/// Where the doors listen, as far as others are told.
+struct Addresses {
+    kafka: SocketAddr,
+    peer: SocketAddr,
 }
 
 impl Doors {
@@ -118,13 +314,16 @@ impl Doors {
         let peer = bind("peer.listen", &config.peer.listen).await?;
         let admin = bind("admin.listen", &config.admin.listen).await?;
         let address = |listener: &TcpListener| listener.local_addr().map_err(ServerError::Signals);
-        let kafka_address = address(&kafka)?;
-        info!(kafka = %kafka_address, peer = %address(&peer)?, admin = %address(&admin)?, "listening");
+        let addresses = Addresses {
+            kafka: address(&kafka)?,
+            peer: address(&peer)?,
+        };
+        info!(kafka = %addresses.kafka, peer = %addresses.peer, admin = %address(&admin)?, "listening");
         Ok(Doors {
             kafka,
-            kafka_address,
             peer,
             admin,
+            addresses,
         })
     }
 }
@@ -175,31 +374,19 @@ async fn serve_admin(
     }
 }
 
-/// Other nodes come with the cluster: until then the door is bound, so that nobody else takes it, and says no.
-async fn refuse_peers(listener: TcpListener) {
-    loop {
-        match listener.accept().await {
-            Ok((_, peer)) => {
-                debug!(%peer, "a peer connected, but this node is a cluster of its own")
-            }
-            Err(error) => {
-                debug!(%error, "cannot accept a peer");
-                tokio::time::sleep(limits::ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
 async fn recover(
     config: &Config,
     identity: &Identity,
-    node: Node,
+    outside: &Outside,
     metrics: Arc<Metrics>,
 ) -> Result<raft::Started, ServerError> {
     let start = raft::Start {
         log: log_options(config, identity),
-        node,
-        cluster_id: identity.cluster_id.clone(),
+        node: NodeId(config.node.id.into()),
+        boot: outside.boot,
+        peers: outside.peers.clone(),
+        sync_watch: outside.sync_watch.clone(),
+        lag_max: config.replica.lag_max_time,
         tick: config.raft.tick,
         election_ticks: config.raft.election_ticks as usize,
         heartbeat_ticks: config.raft.heartbeat_ticks as usize,
@@ -230,23 +417,42 @@ fn log_options(config: &Config, identity: &Identity) -> chronik_wal::Options {
     options
 }
 
-fn this_node(config: &Config, identity: &Identity, listening: SocketAddr) -> Node {
-    let (kafka_host, kafka_port) = match &config.kafka.advertised {
-        Some(endpoint) => (endpoint.host().to_owned(), endpoint.port()),
-        None => (config.kafka.listen.host().to_owned(), listening.port()),
+fn this_node(config: &Config, identity: &Identity, listening: &Addresses) -> Node {
+    let (kafka_host, kafka_port) = kafka_address(config, listening);
+    let peer = config.peer_address();
+    let peer_port = match peer.port() {
+        0 => listening.peer.port(),
+        port => port,
     };
     Node {
         id: NodeId(config.node.id.into()),
         incarnation: identity.incarnation,
+        peer_address: format!("{}:{peer_port}", peer.host()),
         kafka_host,
         kafka_port,
         rack: config.node.rack.clone(),
     }
 }
 
-fn broker_settings(config: &Config, node: &Node) -> broker::Settings {
+/// Where clients are told to find this node.
+fn kafka_address(config: &Config, listening: &Addresses) -> (String, u16) {
+    match &config.kafka.advertised {
+        Some(endpoint) => (endpoint.host().to_owned(), endpoint.port()),
+        None => (
+            config.kafka.listen.host().to_owned(),
+            listening.kafka.port(),
+        ),
+    }
+}
+
+fn broker_settings(config: &Config, listening: &Addresses, boot: u64) -> broker::Settings {
+    let others = config.cluster.peers.iter().map(|peer| peer.id);
+    let others = others.filter(|id| *id != config.node.id);
     broker::Settings {
-        node: node.id,
+        node: NodeId(config.node.id.into()),
+        kafka_address: kafka_address(config, listening),
+        boot,
+        peers: others.map(|id| NodeId(id.into())).collect(),
         auto_create_topics: config.topic.auto_create,
         default_partitions: config.topic.default_partitions,
         default_replication_factor: config.cluster.replication_factor().into(),
@@ -267,14 +473,38 @@ fn coordinator_options(config: &Config) -> coordinator::Options {
     }
 }
 
-/// Tells once that clients can be served.
+/// Tells operators whether clients can be served, and if not, what is missing, until the node stops.
 async fn announce(
-    mut ready: watch::Receiver<bool>,
+    mut health: watch::Receiver<Health>,
+    mut waits_for: watch::Receiver<Option<String>>,
     readiness: watch::Sender<Readiness>,
-    node: Node,
+    (host, port): (String, u16),
 ) {
-    if ready.wait_for(|ready| *ready).await.is_ok() {
-        readiness.send_replace(Readiness::serving());
-        info!(bootstrap = %format!("{}:{}", node.kafka_host, node.kafka_port), "serving");
+    loop {
+        let now = health.borrow_and_update().clone();
+        let birth = waits_for.borrow_and_update().clone();
+        let missing = now.missing.join("; ");
+        let told = match (now.missing.is_empty(), now.has_served) {
+            _ if birth.is_some() => Readiness::waiting_for(birth.unwrap_or_default()),
+            (true, _) => Readiness::serving(),
+            (false, false) => Readiness::waiting_for(format!("the node starts: {missing}")),
+            (false, true) => Readiness::waiting_for(missing),
+        };
+        let changed = readiness.send_if_modified(|present| {
+            let may_change = *present != Readiness::stopping();
+            may_change && std::mem::replace(present, told.clone()) != told
+        });
+        match (changed, told.ready, now.has_served) {
+            (true, true, _) => info!(bootstrap = %format!("{host}:{port}"), "serving"),
+            (true, false, true) => warn!("not everything is served: {}", told.reasons.join("; ")),
+            (true, false, false) => debug!("{}", told.reasons.join("; ")),
+            (false, ..) => {}
+        }
+        tokio::select! {
+            changed = health.changed() => if changed.is_err() {
+                return;
+            },
+            Ok(()) = waits_for.changed() => {}
+        }
     }
 }

@@ -29,7 +29,6 @@ const CHANGE_BOUND: Duration = Duration::from_secs(60);
 const RETRIABLE: [i16; 6] = [3, 5, 6, 7, 14, 19];
 
 #[test]
-#[ignore = "this build serves one node"]
 fn a_cold_start_in_every_order_serves_on_every_node() {
     for order in [
         [1, 2, 3],
@@ -54,7 +53,6 @@ fn a_cold_start_in_every_order_serves_on_every_node() {
 }
 
 #[test]
-#[ignore = "this build serves one node"]
 fn a_cluster_comes_back_with_its_records_in_another_order() {
     let mut three = Three::new();
     three.start().unwrap();
@@ -72,7 +70,6 @@ fn a_cluster_comes_back_with_its_records_in_another_order() {
 }
 
 #[test]
-#[ignore = "this build serves one node"]
 fn two_nodes_serve_and_the_third_one_may_come_later() {
     let mut three = Three::new();
     three.spawn(&[3, 1]).unwrap();
@@ -88,7 +85,6 @@ fn two_nodes_serve_and_the_third_one_may_come_later() {
 }
 
 #[test]
-#[ignore = "this build serves one node"]
 fn one_node_of_three_refuses_and_says_why() {
     if is_kafka_the_target() {
         return;
@@ -113,7 +109,6 @@ fn one_node_of_three_refuses_and_says_why() {
 }
 
 #[test]
-#[ignore = "this build serves one node"]
 fn the_loss_of_a_leader_loses_no_record() {
     let mut three = Three::new();
     three.start().unwrap();

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use chronik_core::catalog::topic_config::LogConfig;
 use chronik_core::ids::GroupUid;
-use chronik_core::partition::{BatchHeader, batch};
+use chronik_core::partition::{Acks, BatchHeader, batch};
 use tokio::sync::oneshot;
 
 use super::{AppendError, Appended, Broker};
@@ -22,7 +22,7 @@ pub struct Appends {
 }
 
 impl Appends {
-    /// Adds a batch whose bytes were checked (`BatchHeader::check`). `now_ms` is the wall time, for topics that keep
+    /// Adds a batch whose bytes were checked (`BatchHeader::check`). `acks` says when it is answered, `now_ms` is the wall time, for topics that keep
     /// the broker's.
     pub fn push(
         &mut self,
@@ -30,6 +30,7 @@ impl Appends {
         config: &LogConfig,
         mut header: BatchHeader,
         mut bytes: BytesMut,
+        acks: Acks,
         now_ms: i64,
     ) -> Result<PendingAppend, AppendError> {
         if bytes.len() > config.max_message_bytes as usize {
@@ -47,6 +48,7 @@ impl Appends {
             group,
             header,
             batch: bytes,
+            acks,
             reply: sender,
         });
         Ok(PendingAppend { reply })
@@ -57,6 +59,13 @@ impl PendingAppend {
     /// The answer. Without one (the node is stopping) the fate of the batch is unknown.
     pub async fn wait(self) -> Result<Appended, AppendError> {
         self.reply.await.unwrap_or(Err(AppendError::Unknown))
+    }
+}
+
+/// What a producer that wants all replicas waits for: never more than there are.
+pub fn all_replicas(config: &LogConfig, replicas: usize) -> Acks {
+    Acks::All {
+        least_replicas: (config.min_insync_replicas as usize).min(replicas),
     }
 }
 

@@ -7,10 +7,12 @@ mod append;
 pub mod coordinator;
 mod fetch;
 mod offsets;
+mod proposals;
 mod topics;
 pub mod view;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use chronik_core::catalog::Topic;
 use chronik_core::ids::{NodeId, TopicId};
@@ -20,19 +22,27 @@ pub use crate::raft::event::{
     AppendError, Appended, Bounds, Description, GroupError, Hint, KeptState, ProposeError,
     ReadError, ReadPartition, Sought, TrimError,
 };
-pub use append::{Appends, PendingAppend};
+pub use append::{Appends, PendingAppend, all_replicas};
+pub use chronik_core::partition::Acks;
 pub use fetch::{FetchLimits, Fetched};
 pub use offsets::{BatchFound, EpochEnd};
 pub use topics::{CreateRefused, ExtendRefused, TopicSpec};
 pub use view::{Leader, View};
 
 use crate::metrics::Metrics;
+use crate::peer::Peers;
 use crate::raft::ShardHandle;
 
 /// What the broker is told once, at the start.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub node: NodeId,
+    /// Where clients reach this node.
+    pub kafka_address: (String, u16),
+    /// Different in every life of the process.
+    pub boot: u64,
+    /// The other nodes that the configuration names.
+    pub peers: Vec<NodeId>,
     pub auto_create_topics: bool,
     pub default_partitions: u32,
     pub default_replication_factor: u32,
@@ -44,7 +54,11 @@ pub struct Settings {
 pub struct Broker {
     settings: Arc<Settings>,
     shard: ShardHandle,
+    peers: Peers,
+    /// The number of the next proposal.
+    proposals: Arc<AtomicU64>,
     view: watch::Receiver<Arc<View>>,
+    leader_changes: watch::Receiver<u64>,
     reader: chronik_wal::Reader,
     metrics: Arc<Metrics>,
 }
@@ -53,14 +67,20 @@ impl Broker {
     pub(crate) fn new(
         settings: Settings,
         shard: ShardHandle,
+        peers: Peers,
         view: watch::Receiver<Arc<View>>,
+        leader_changes: watch::Receiver<u64>,
         reader: chronik_wal::Reader,
         metrics: Arc<Metrics>,
     ) -> Broker {
         Broker {
             settings: Arc::new(settings),
             shard,
+            peers,
+            // 0 is the founding of the cluster.
+            proposals: Arc::new(AtomicU64::new(1)),
             view,
+            leader_changes,
             reader,
             metrics,
         }
@@ -77,6 +97,11 @@ impl Broker {
     /// The state of the cluster as this node knows it now.
     pub fn view(&self) -> Arc<View> {
         self.view.borrow().clone()
+    }
+
+    /// To wait until a group on this node gets another leader.
+    pub fn leader_changes(&self) -> watch::Receiver<u64> {
+        self.leader_changes.clone()
     }
 
     /// To wait until something about the catalog or the set of groups changes.

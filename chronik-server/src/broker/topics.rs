@@ -7,10 +7,9 @@ use chronik_core::catalog::name::{self, NameRefused};
 use chronik_core::catalog::topic_config::{self, ConfigRefused};
 use chronik_core::catalog::{Command, NewTopic, Outcome, Refused, Topic, TopicOutcome};
 use chronik_core::ids::{NodeId, TopicId};
-use tokio::sync::oneshot;
+use chronik_core::plan::placement;
 
 use super::{Broker, ProposeError, View};
-use crate::raft::event::Event;
 
 /// A topic as a client asks for it.
 #[derive(Clone, Debug, Default)]
@@ -163,7 +162,7 @@ impl Broker {
                 .partitions
                 .first()
                 .map_or(1, |partition| partition.replicas.len());
-            return Ok(spread(&view, present, added, factor));
+            return placement::place(&view.catalog, added, factor).ok_or(ExtendRefused::Assignment);
         }
         let placed = check_assignments(&view, assignments).filter(|placed| placed.len() == added);
         placed.ok_or(ExtendRefused::Assignment)
@@ -207,24 +206,6 @@ impl Broker {
         }
     }
 
-    /// A producer id that nobody else has or will have.
-    pub async fn new_producer_id(&self, timeout: Duration) -> Result<i64, ProposeError> {
-        let (reply, answer) = oneshot::channel();
-        self.shard.offer(Event::ProducerId { reply });
-        within(timeout, answer).await
-    }
-
-    /// One proposal to the metadata group, answered when this node has applied it.
-    pub async fn propose(
-        &self,
-        command: Command,
-        timeout: Duration,
-    ) -> Result<Outcome, ProposeError> {
-        let (reply, answer) = oneshot::channel();
-        self.shard.offer(Event::Propose { command, reply });
-        within(timeout, answer).await
-    }
-
     async fn propose_topics(
         &self,
         command: Command,
@@ -245,36 +226,12 @@ impl Broker {
             .replication_factor
             .unwrap_or(self.settings.default_replication_factor);
         let nodes = view.catalog.nodes.len();
-        if factor == 0 || factor as usize > nodes {
-            return Err(CreateRefused::ReplicationFactor {
-                wanted: factor,
-                nodes,
-            });
-        }
-        Ok(spread(view, 0, count as usize, factor as usize))
+        let placed = placement::place(&view.catalog, count as usize, factor as usize);
+        placed.ok_or(CreateRefused::ReplicationFactor {
+            wanted: factor,
+            nodes,
+        })
     }
-}
-
-async fn within<T>(
-    timeout: Duration,
-    answer: oneshot::Receiver<Result<T, ProposeError>>,
-) -> Result<T, ProposeError> {
-    match tokio::time::timeout(timeout, answer).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(_)) => Err(ProposeError::Stopping),
-        Err(_) => Err(ProposeError::TimedOut),
-    }
-}
-
-/// Round robin over the nodes, so that preferred leaders are spread.
-fn spread(view: &View, first: usize, count: usize, factor: usize) -> Vec<Vec<NodeId>> {
-    let nodes: Vec<NodeId> = view.catalog.nodes.keys().copied().collect();
-    let replicas = |partition: usize| {
-        (0..factor)
-            .map(|i| nodes[(partition + i) % nodes.len()])
-            .collect()
-    };
-    (first..first + count).map(replicas).collect()
 }
 
 fn check_assignments(view: &View, assignments: &[Vec<NodeId>]) -> Option<Vec<Vec<NodeId>>> {

@@ -1,7 +1,7 @@
 //! What every room may know at once: the catalog and who leads which group.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chronik_core::catalog::Catalog;
 use chronik_core::ids::{GroupUid, NodeId};
@@ -19,6 +19,8 @@ pub struct View {
 pub struct GroupStatus {
     /// The term in the upper half; in the lower one more than the leader, 0 for nobody.
     packed: AtomicU64,
+    /// Nodes that do not keep up, as the leader says. Almost always empty, and locked for one look.
+    lagging: Mutex<Vec<NodeId>>,
 }
 
 /// A leader and its epoch, as clients are told.
@@ -29,6 +31,12 @@ pub struct Leader {
 }
 
 impl View {
+    /// Whether a replica keeps up; one that nobody told anything about does.
+    pub fn is_in_sync(&self, group: GroupUid, node: NodeId) -> bool {
+        let status = self.groups.get(&group);
+        status.is_none_or(|status| status.is_in_sync(node))
+    }
+
     /// Who leads a partition; nobody if its group does not exist here yet.
     pub fn leader(&self, group: GroupUid) -> Leader {
         self.groups.get(&group).map_or(
@@ -48,6 +56,19 @@ impl GroupStatus {
         Leader {
             node: node.checked_sub(1).map(NodeId),
             epoch: (packed >> 32) as i32,
+        }
+    }
+
+    /// Whether a node that holds the group keeps up with its leader, as far as is known here.
+    pub fn is_in_sync(&self, node: NodeId) -> bool {
+        let lagging = self.lagging.lock().unwrap_or_else(PoisonError::into_inner);
+        !lagging.contains(&node)
+    }
+
+    pub(crate) fn set_lagging(&self, nodes: &[NodeId]) {
+        let mut lagging = self.lagging.lock().unwrap_or_else(PoisonError::into_inner);
+        if *lagging != nodes {
+            *lagging = nodes.to_vec();
         }
     }
 

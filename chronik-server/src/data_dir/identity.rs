@@ -16,25 +16,37 @@ pub(super) const FILE: &str = "meta.toml";
 /// Whose data it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// The cluster, for ever.
+    /// The cluster, for ever; empty until this node has heard of one.
     pub cluster_id: String,
     /// The node's number.
     pub node_id: u32,
     /// Random, and different after the directory was wiped: it tells old segment files from new ones.
     pub node_uuid: [u8; 16],
-    /// How many lives this node has had in its cluster, from 1.
+    /// How many lives this node has had in its cluster, from 1; 0 until it belongs to one.
     pub incarnation: u64,
+    /// Who founded the cluster, if this node was one of them.
+    pub founders: Vec<u32>,
 }
 
 impl Identity {
-    /// A new node in a new cluster, or in the one that the configuration names.
+    /// A new node. Alone it is a cluster; among others it has to find out what it belongs to.
     pub(super) fn born(config: &Config) -> Self {
         let cluster_id = config.cluster.id.clone();
-        Self {
-            cluster_id: cluster_id.unwrap_or_else(|| Uuid::new_v4().to_string()),
+        let newborn = Self {
+            cluster_id: String::new(),
             node_id: config.node.id,
             node_uuid: Uuid::new_v4().into_bytes(),
-            incarnation: 1,
+            incarnation: 0,
+            founders: Vec::new(),
+        };
+        match config.cluster.nodes() {
+            1 => Self {
+                cluster_id: cluster_id.unwrap_or_else(|| Uuid::new_v4().to_string()),
+                incarnation: 1,
+                founders: vec![config.node.id],
+                ..newborn
+            },
+            _ => newborn,
         }
     }
 
@@ -89,16 +101,18 @@ impl Identity {
 
     fn text(&self) -> String {
         format!(
-            "# Whose data this is. Written once; do not edit or copy it to another node.\n\
+            "# Whose data this is. Do not edit it or copy it to another node.\n\
              format = {FORMAT}\n\
              cluster_id = \"{}\"\n\
              node_id = {}\n\
              node_uuid = \"{}\"\n\
-             incarnation = {}\n",
+             incarnation = {}\n\
+             founders = {:?}\n",
             self.cluster_id.replace('\\', "\\\\").replace('"', "\\\""),
             self.node_id,
             Uuid::from_bytes(self.node_uuid),
             self.incarnation,
+            self.founders,
         )
     }
 
@@ -112,6 +126,7 @@ impl Identity {
                 .map_err(|error| format!("`node_uuid`: {error}"))?
                 .into_bytes(),
             incarnation: fields.number("incarnation")?,
+            founders: fields.numbers("founders")?,
         })
     }
 }
@@ -135,6 +150,19 @@ impl<'text> Fields<'text> {
                 .map_err(|error| format!("`{name}`: {error}")),
             _ => Err(format!("the number `{name}` is missing")),
         }
+    }
+
+    fn numbers(&self, name: &str) -> Result<Vec<u32>, String> {
+        let Some(DeValue::Array(list)) = self.0.get(name).map(|value| value.get_ref()) else {
+            return Err(format!("the list `{name}` is missing"));
+        };
+        let number = |value: &DeValue<'_>| match value {
+            DeValue::Integer(number) => u32::from_str_radix(number.as_str(), number.radix()).ok(),
+            _ => None,
+        };
+        list.iter()
+            .map(|value| number(value.get_ref()).ok_or(format!("`{name}` holds no numbers")))
+            .collect()
     }
 
     fn text(&self, name: &str) -> Result<&str, String> {

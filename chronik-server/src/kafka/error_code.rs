@@ -150,7 +150,7 @@ impl From<&TrimError> for ErrorCode {
 impl From<&ProposeError> for ErrorCode {
     fn from(error: &ProposeError) -> Self {
         match error {
-            ProposeError::NotLeader | ProposeError::Stopping => ErrorCode::NotController,
+            ProposeError::NotLeader(_) | ProposeError::Stopping => ErrorCode::NotController,
             ProposeError::TimedOut => ErrorCode::RequestTimedOut,
             ProposeError::DiskFull => ErrorCode::KafkaStorageError,
         }
@@ -164,7 +164,7 @@ impl From<&Refused> for ErrorCode {
             Refused::NameCollides(_) => ErrorCode::InvalidTopic,
             Refused::UnknownTopic => ErrorCode::UnknownTopicOrPartition,
             Refused::NotMorePartitions { .. } => ErrorCode::InvalidPartitions,
-            Refused::AlreadyBorn(_) => ErrorCode::UnknownServerError,
+            Refused::AlreadyBorn(_) | Refused::EndedLife { .. } => ErrorCode::UnknownServerError,
         }
     }
 }

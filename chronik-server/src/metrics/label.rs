@@ -117,6 +117,16 @@ labels! {
         Read = "read",
         /// A position to look up.
         Find = "find",
+        /// The node came to belong to a cluster.
+        Belong = "belong",
+        /// Messages of other nodes.
+        Peer = "peer",
+        /// A node that came or went.
+        Liveness = "liveness",
+        /// What another node says of the groups that it leads.
+        Leads = "leads",
+        /// Entries read from disk for another node.
+        Fetched = "fetched",
         /// A change of the catalog.
         Propose = "propose",
         /// A producer id to hand out.
@@ -133,6 +143,8 @@ labels! {
         KeptState = "kept_state",
         /// Word from the log: records became durable, a segment was sealed, a checkpoint is done.
         Log = "log",
+        /// Others are to lead.
+        HandOver = "hand_over",
         /// The node stops.
         Stop = "stop",
     }

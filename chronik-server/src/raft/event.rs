@@ -1,16 +1,22 @@
 //! Everything that can happen to a shard, and the words in which it answers.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
-use chronik_core::catalog::{Command, Outcome};
+use chronik_core::catalog::{Outcome, Proposal};
+use chronik_core::group::Fetch;
+use chronik_core::group::eraftpb::Entry;
 use chronik_core::ids::{GroupUid, NodeId};
-use chronik_core::partition::BatchHeader;
 use chronik_core::partition::producers::{Producer, SequenceRefused};
+use chronik_core::partition::{Acks, BatchHeader};
 use tokio::sync::{Notify, oneshot};
 
+use super::gossip::Leads;
+use super::recovery::Belong;
 use crate::metrics::EventKind;
+use crate::peer::{GroupMessage, Liveness};
 
 /// The closed list of what a shard reacts to.
 #[derive(Debug)]
@@ -19,14 +25,42 @@ pub(crate) enum Event {
     Append(Vec<Append>),
     Read(Box<Read>),
     Find(Find),
+    /// This node belongs to a cluster from now on.
+    Belong(Belong),
+    /// Messages of another node's replicas.
+    Peer {
+        from: NodeId,
+        messages: Vec<GroupMessage>,
+    },
+    /// A node came, went, or lost what was sent to it.
+    Liveness(Liveness),
+    /// What another node says of the groups that it leads.
+    Leads {
+        from: NodeId,
+        news: Vec<Leads>,
+    },
+    /// Entries that were read from disk for a replica of another node.
+    Fetched {
+        group: GroupUid,
+        fetch: Fetch,
+        entries: Vec<Entry>,
+    },
+    /// Whoever waits for a proposal of this node, before it is sent anywhere.
+    Await {
+        number: u64,
+        reply: oneshot::Sender<Outcome>,
+    },
+    /// A proposal of any node, for the leader of the metadata group.
     Propose {
-        command: Command,
-        reply: oneshot::Sender<Result<Outcome, ProposeError>>,
+        proposal: Box<Proposal>,
+        taken: oneshot::Sender<Result<(), ProposeError>>,
     },
-    /// A fresh producer id.
+    /// A producer id of the block that this node took; none if it is used up.
     ProducerId {
-        reply: oneshot::Sender<Result<i64, ProposeError>>,
+        reply: oneshot::Sender<Option<i64>>,
     },
+    /// Another block of producer ids.
+    ProducerIds(Range<i64>),
     /// Records below `offset` are to go; -1 stands for the high watermark.
     Trim {
         group: GroupUid,
@@ -52,6 +86,10 @@ pub(crate) enum Event {
         reply: oneshot::Sender<Result<KeptState, GroupError>>,
     },
     Log(chronik_wal::Notice<super::Token>),
+    /// Let others lead; answered when this node leads nothing that another one could.
+    HandOver {
+        reply: oneshot::Sender<()>,
+    },
     /// Write what is there, take a last checkpoint and end.
     Stop {
         reply: oneshot::Sender<()>,
@@ -65,14 +103,20 @@ impl Event {
             Event::Append(_) => EventKind::Append,
             Event::Read(_) => EventKind::Read,
             Event::Find(_) => EventKind::Find,
-            Event::Propose { .. } => EventKind::Propose,
-            Event::ProducerId { .. } => EventKind::ProducerId,
+            Event::Belong(_) => EventKind::Belong,
+            Event::Peer { .. } => EventKind::Peer,
+            Event::Liveness(_) => EventKind::Liveness,
+            Event::Leads { .. } => EventKind::Leads,
+            Event::Fetched { .. } => EventKind::Fetched,
+            Event::Await { .. } | Event::Propose { .. } => EventKind::Propose,
+            Event::ProducerId { .. } | Event::ProducerIds(_) => EventKind::ProducerId,
             Event::Trim { .. } => EventKind::Trim,
             Event::Describe { .. } => EventKind::Describe,
             Event::Producers { .. } => EventKind::Producers,
             Event::KeepState { .. } => EventKind::KeepState,
             Event::KeptState { .. } => EventKind::KeptState,
             Event::Log(_) => EventKind::Log,
+            Event::HandOver { .. } => EventKind::HandOver,
             Event::Stop { .. } => EventKind::Stop,
         }
     }
@@ -84,6 +128,7 @@ pub(crate) struct Append {
     pub(crate) group: GroupUid,
     pub(crate) header: BatchHeader,
     pub(crate) batch: BytesMut,
+    pub(crate) acks: Acks,
     pub(crate) reply: oneshot::Sender<Result<Appended, AppendError>>,
 }
 
@@ -235,8 +280,8 @@ pub enum ReadError {
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProposeError {
-    #[error("the metadata group has no leader here")]
-    NotLeader,
+    #[error("the metadata group is led elsewhere, or by nobody")]
+    NotLeader(Option<NodeId>),
     #[error("the change was not confirmed in time")]
     TimedOut,
     #[error("the node is shutting down")]

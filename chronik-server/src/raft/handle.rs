@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
 
+use chronik_core::ids::NodeId;
 use tokio::sync::oneshot;
 
 use super::event::{AppendError, Event, Hint, ReadError};
+use super::gossip::Leads;
+use super::recovery::Belong;
 use crate::metrics::{Metrics, Queue};
+use crate::peer::{GroupMessage, Liveness};
 
 /// Sends events to the shard; never waits. What cannot be taken is answered at once.
 #[derive(Clone)]
@@ -35,6 +39,43 @@ impl ShardHandle {
 }
 
 impl ShardHandle {
+    /// Takes another node's messages, unless they are damaged or there is no room: Raft sends again what matters.
+    pub(crate) fn receive(
+        &self,
+        from: NodeId,
+        messages: &mut Vec<GroupMessage>,
+        metrics: &Arc<Metrics>,
+    ) {
+        super::peers::sound(from, messages, metrics);
+        if !messages.is_empty() {
+            let messages = std::mem::take(messages);
+            self.offer(Event::Peer { from, messages });
+        }
+    }
+
+    /// This node belongs to a cluster from now on.
+    pub(crate) fn belong(&self, belong: Belong) {
+        self.offer(Event::Belong(belong));
+    }
+
+    /// What became known of another node.
+    pub(crate) fn liveness(&self, change: Liveness) {
+        self.offer(Event::Liveness(change));
+    }
+
+    /// What another node says of the groups that it leads.
+    pub(crate) fn hear(&self, from: NodeId, news: Vec<Leads>) {
+        self.offer(Event::Leads { from, news });
+    }
+
+    /// Lets others lead what this node leads; returns when that is done.
+    pub(crate) async fn hand_over(&self) {
+        let (reply, done) = oneshot::channel();
+        self.offer(Event::HandOver { reply });
+        // An error means that the shard has ended, or has too much work to care.
+        let _ = done.await;
+    }
+
     /// Lets the shard write what it has, and returns when it has ended.
     pub(crate) async fn stop(&self) {
         let (reply, ended) = oneshot::channel();

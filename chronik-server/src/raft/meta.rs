@@ -1,189 +1,221 @@
-//! The metadata group's commands: proposed here, applied here, and answered when their groups can be used.
+//! The metadata group: proposals of any node come in, every node applies them in the same order, and who made one is
+//! answered where it was made.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use chronik_core::catalog::{Command, Outcome, Topic, TopicOutcome};
+use chronik_core::catalog::{Catalog, Command, Origin, Outcome, Proposal, Topic, TopicOutcome};
 use chronik_core::group::eraftpb::Entry;
-use chronik_core::group::{Group, Settings as GroupSettings, Stored};
-use chronik_core::ids::{GroupUid, TopicId};
-use chronik_core::wire::{Reader, WireError, Writer};
-use chronik_wal::{Kind, Record, Task, Trim};
+use chronik_core::group::{Action, Group, Install};
+use chronik_core::ids::{GroupUid, NodeId, ReplicaId};
+use chronik_core::partition::Order;
+use chronik_core::wire::Writer;
 use tokio::sync::oneshot;
 use tracing::info;
 
-use super::Token;
 use super::event::ProposeError;
-use super::replica::{MetaState, Replica, State};
+use super::records::Ticket;
+use super::recovery::{Belong, MetaBirth};
+use super::replica::State;
 use super::shard::Shard;
 use crate::broker::view::View;
-use crate::metrics::{CatalogMetrics, TopicPhase};
+use crate::metrics::TopicPhase;
 
-type Answer<T> = oneshot::Sender<Result<T, ProposeError>>;
-
-/// Commands that are on their way, and who waits for what.
-#[derive(Default)]
-pub(super) struct Proposals {
-    by_index: BTreeMap<u64, Proposer>,
-    /// Creations that are applied, but whose groups do not all lead yet.
-    creations: Vec<Creation>,
-    producer_ids: Range<i64>,
-    producer_id_waiters: Vec<Answer<i64>>,
+/// The metadata group's replica and what its entries made.
+pub(super) struct Meta {
+    pub(super) group: Group,
+    pub(super) catalog: Catalog,
+    pub(super) applied: u64,
+    actions: Vec<Action>,
 }
 
-/// Who made a proposal.
-pub(super) enum Proposer {
-    Client {
-        reply: Answer<Outcome>,
-        asked_at: Instant,
-    },
-    /// The shard itself wants more producer ids.
-    ProducerIds,
-    Nobody,
+/// What this node proposed and waits for.
+#[derive(Default)]
+pub(super) struct Proposals {
+    waiting: BTreeMap<u64, Waiting>,
+    /// Creations that are applied, but whose groups do not all have a leader yet.
+    creations: Vec<Creation>,
+    producer_ids: Range<i64>,
+    /// The cluster was founded from here, or is about to be.
+    has_founded: bool,
+}
+
+struct Waiting {
+    reply: oneshot::Sender<Outcome>,
+    asked_at: Instant,
 }
 
 struct Creation {
     missing: BTreeSet<GroupUid>,
     outcome: Outcome,
-    proposer: Proposer,
+    waiting: Waiting,
 }
 
-/// What a group's `GroupCreate` says, so that it can be built before the catalog is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Birth {
-    pub(super) topic: TopicId,
-    pub(super) partition: u32,
-    pub(super) voters: Vec<u64>,
+const META_STATE_VERSION: u8 = 2;
+/// Applied entries that stay in memory for nodes that lag a little.
+const KEPT_ENTRIES: u64 = 256;
+
+impl Meta {
+    pub(super) fn new(group: Group, catalog: Catalog, applied: u64) -> Meta {
+        Meta {
+            group,
+            catalog,
+            applied,
+            actions: Vec::new(),
+        }
+    }
+
+    pub(super) fn drain(&mut self, out: &mut Vec<Order<Ticket>>) {
+        loop {
+            let mut actions = std::mem::take(&mut self.actions);
+            self.group.drain(&mut actions);
+            let offers = self.hand_on(&mut actions, out);
+            self.actions = actions;
+            if !offers {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn persisted(&mut self, number: u64, out: &mut Vec<Order<Ticket>>) {
+        let mut actions = std::mem::take(&mut self.actions);
+        self.group.persisted(number, &mut actions);
+        self.hand_on(&mut actions, out);
+        self.actions = actions;
+    }
+
+    /// The whole state, for a checkpoint.
+    pub(super) fn encode(&self) -> Bytes {
+        let mut out = Writer::new();
+        out.u8(META_STATE_VERSION)
+            .u64(self.applied)
+            .blob(&self.catalog.encode());
+        self.group.stored().encode(&mut out);
+        out.finish()
+    }
+
+    /// What a snapshot of another node says replaces everything.
+    fn install(&mut self, install: &Install) {
+        self.catalog =
+            Catalog::decode(&install.state).expect("a leader of this version wrote this snapshot");
+        self.applied = install.trim.index;
+    }
+
+    /// Says whether a snapshot was offered, which lets the group go on.
+    fn hand_on(&mut self, actions: &mut Vec<Action>, out: &mut Vec<Order<Ticket>>) -> bool {
+        let mut offers = false;
+        for action in actions.drain(..) {
+            match action {
+                Action::Committed { .. } => {}
+                Action::SnapshotWanted => {
+                    self.group
+                        .offer_snapshot(self.applied, self.catalog.encode());
+                    offers = true;
+                }
+                Action::Persist(persist) => {
+                    if let Some(install) = &persist.install {
+                        self.install(install);
+                    }
+                    out.push(Order::Group(Action::Persist(persist)));
+                }
+                action => out.push(Order::Group(action)),
+            }
+        }
+        offers
+    }
 }
 
-/// One proposal buys this many producer ids.
-const PRODUCER_ID_BLOCK: u32 = 1000;
-const BIRTH_VERSION: u8 = 1;
+/// Reads what [`Meta::encode`] wrote, up to the group's own part.
+pub(super) fn decode_state(
+    input: &mut chronik_core::wire::Reader<'_>,
+) -> Result<(u64, Catalog), chronik_core::wire::WireError> {
+    match input.u8()? {
+        META_STATE_VERSION => {}
+        other => return Err(input.unknown("metadata state version", other.into())),
+    }
+    let applied = input.u64()?;
+    Ok((applied, Catalog::decode(input.blob()?)?))
+}
 
 impl Shard {
-    pub(super) fn propose(&mut self, command: Command, proposer: Proposer) {
+    /// Remembers who waits for a proposal of this node.
+    pub(super) fn await_proposal(&mut self, number: u64, reply: oneshot::Sender<Outcome>) {
+        let waiting = Waiting {
+            reply,
+            asked_at: Instant::now(),
+        };
+        self.proposals.waiting.insert(number, waiting);
+    }
+
+    /// Takes a proposal if this node leads the metadata group.
+    pub(super) fn propose(&mut self, proposal: &Proposal) -> Result<(), ProposeError> {
         // What frees space is taken as long as there is any.
         let grows = matches!(
-            command,
+            proposal.command,
             Command::CreateTopics(_) | Command::AddPartitions { .. }
         );
         if self.disk_full && grows {
-            proposer.answer(Err(ProposeError::DiskFull));
-            return;
+            return Err(ProposeError::DiskFull);
         }
-        let proposed = match self.replicas.get_mut(&GroupUid::META) {
-            Some(replica) => replica.group.propose([command.encode()]).ok(),
-            None => None,
+        let leader = self.leader_of_meta();
+        let Some(meta) = self.meta_mut() else {
+            return Err(ProposeError::NotLeader(leader));
         };
-        match proposed {
-            Some(index) => {
-                self.proposals.by_index.insert(index, proposer);
+        match meta.group.propose([proposal.encode()]) {
+            Ok(_) => {
                 self.touch(GroupUid::META);
+                Ok(())
             }
-            None => proposer.answer(Err(ProposeError::NotLeader)),
+            Err(_) => Err(ProposeError::NotLeader(leader)),
         }
     }
 
-    pub(super) fn producer_id(&mut self, reply: Answer<i64>) {
-        if let Some(id) = self.proposals.producer_ids.next() {
-            let _ = reply.send(Ok(id));
-            return;
-        }
-        self.proposals.producer_id_waiters.push(reply);
-        if self.proposals.producer_id_waiters.len() == 1 {
-            let command = Command::TakeProducerIds {
-                count: PRODUCER_ID_BLOCK,
-            };
-            self.propose(command, Proposer::ProducerIds);
-            if !self
-                .proposals
-                .by_index
-                .values()
-                .any(|proposer| matches!(proposer, Proposer::ProducerIds))
-            {
-                self.proposals.refuse_producer_ids();
-            }
+    /// A producer id of this node's block.
+    pub(super) fn producer_id(&mut self) -> Option<i64> {
+        self.proposals.producer_ids.next()
+    }
+
+    pub(super) fn take_producer_ids(&mut self, ids: Range<i64>) {
+        if self.proposals.producer_ids.is_empty() {
+            self.proposals.producer_ids = ids;
         }
     }
 
-    /// Applies committed commands in order, publishes the result, and only then answers.
+    /// Applies committed proposals in order, publishes the result, and only then answers.
     pub(super) fn apply(&mut self, group: GroupUid, entries: Vec<Entry>) {
         assert_eq!(group, GroupUid::META, "records are not applied");
         let mut outcomes = Vec::with_capacity(entries.len());
         for entry in entries {
-            let outcome = self.apply_one(&entry);
-            let proposer = self
-                .proposals
-                .by_index
-                .remove(&entry.index)
-                .unwrap_or(Proposer::Nobody);
-            outcomes.extend(outcome.map(|outcome| (outcome, proposer)));
+            outcomes.extend(self.apply_one(&entry));
         }
         self.publish_view();
-        for (outcome, proposer) in outcomes {
-            self.answer(outcome, proposer);
+        for (origin, outcome) in outcomes {
+            self.answer(origin, outcome);
         }
         self.note_started();
     }
 
-    /// Builds a partition's group, unless a replayed command finds it here already.
-    fn create_group(&mut self, topic: &Topic, partition: usize) {
-        let group = topic.partitions[partition].group;
-        if self.replicas.contains_key(&group) {
+    /// A snapshot replaced the catalog: groups that were created or deleted meanwhile follow.
+    pub(super) fn catalog_replaced(&mut self) {
+        let Some(meta) = self.meta() else {
             return;
-        }
-        let birth = Birth {
-            topic: topic.id,
-            partition: partition as u32,
-            voters: vec![self.settings.replica],
         };
-        self.birth(group, birth.encode(), State::Records(Box::default()));
+        let topics: Vec<_> = meta.catalog.topics.values().cloned().collect();
+        let known: BTreeSet<GroupUid> = topics
+            .iter()
+            .flat_map(|topic| topic.partitions.iter().map(|partition| partition.group))
+            .collect();
+        let is_gone = |group: &GroupUid| *group != GroupUid::META && !known.contains(group);
+        let gone: Vec<GroupUid> = self.replicas.keys().copied().filter(is_gone).collect();
+        gone.into_iter().for_each(|group| self.destroy_group(group));
+        topics.iter().for_each(|topic| self.host(topic, 0));
+        self.publish_view();
+        self.note_started();
     }
 
-    /// Begins a group: its creation is in the log before anything of it.
-    pub(super) fn birth(&mut self, group: GroupUid, birth: Bytes, state: State) {
-        let record = Record {
-            index: 1,
-            term: 1,
-            ..Record::new(Kind::GroupCreate, group.0, birth)
-        };
-        self.tasks.push(Task {
-            records: vec![record],
-            token: Token::Noted,
-        });
-        self.index.reset(
-            group.0,
-            Trim {
-                index: 1,
-                term: 1,
-                offset: 0,
-            },
-        );
-        let stored = Stored::new(vec![self.settings.replica]);
-        let settings = self.group_settings(group);
-        let mut replica = Replica::new(Group::new(&settings, stored), state);
-        replica.group.campaign();
-        self.statuses.insert(group, replica.status.clone());
-        self.replicas.insert(group, replica);
-        self.touch(group);
-    }
-
-    pub(super) fn group_settings(&self, group: GroupUid) -> GroupSettings {
-        GroupSettings {
-            uid: group,
-            replica: self.settings.replica,
-            // The only voter asks nobody, so nobody could answer an earlier life.
-            boot: 0,
-            election_ticks: self.settings.election_ticks,
-            heartbeat_ticks: self.settings.heartbeat_ticks,
-            applies_entries: group == GroupUid::META,
-        }
-    }
-
-    pub(super) fn meta(&self) -> Option<&MetaState> {
+    pub(super) fn meta(&self) -> Option<&Meta> {
         match &self.replicas.get(&GroupUid::META)?.state {
             State::Meta(meta) => Some(meta),
             State::Records(_) => None,
@@ -196,189 +228,185 @@ impl Shard {
         };
         let catalog = meta.catalog.clone();
         let groups = self.statuses.clone();
-        self.view.send_replace(Arc::new(View { catalog, groups }));
+        self.view
+            .send_replace(std::sync::Arc::new(View { catalog, groups }));
     }
 
-    fn apply_one(&mut self, entry: &Entry) -> Option<Outcome> {
-        let replica = self
-            .replicas
-            .get_mut(&GroupUid::META)
-            .expect("the metadata group applies");
-        let State::Meta(meta) = &mut replica.state else {
-            unreachable!("the metadata group has the catalog");
+    /// The metadata group leads here: a cluster without an id gets one.
+    pub(super) fn found_if_new(&mut self) {
+        let is_new = self
+            .meta()
+            .is_some_and(|meta| meta.catalog.cluster_id.is_empty());
+        if !is_new || self.proposals.has_founded {
+            return;
+        }
+        let Some(Belong {
+            meta: MetaBirth::Founded(founders),
+            cluster_id,
+            ..
+        }) = self.belong.clone()
+        else {
+            return;
         };
+        let proposal = Proposal {
+            origin: Origin {
+                boot: self.settings.boot,
+                number: 0,
+            },
+            command: Command::Found {
+                cluster_id,
+                voters: founders,
+            },
+        };
+        self.proposals.has_founded = self.propose(&proposal).is_ok();
+    }
+
+    /// A group has a leader now: topics whose creation waited for it may be told.
+    pub(super) fn group_has_leader(&mut self, group: GroupUid) {
+        let creations = &mut self.proposals.creations;
+        creations
+            .iter_mut()
+            .for_each(|creation| _ = creation.missing.remove(&group));
+        let done: Vec<Creation> = creations
+            .extract_if(.., |creation| creation.missing.is_empty())
+            .collect();
+        for creation in done {
+            self.tell(creation.waiting, creation.outcome);
+        }
+    }
+
+    /// Forgets who no longer waits.
+    pub(super) fn sweep_proposals(&mut self) {
+        let waits = |waiting: &Waiting| !waiting.reply.is_closed();
+        self.proposals.waiting.retain(|_, waiting| waits(waiting));
+        self.proposals
+            .creations
+            .retain(|creation| waits(&creation.waiting));
+    }
+
+    pub(super) fn leader_of_meta(&self) -> Option<NodeId> {
+        let leader = self.replicas.get(&GroupUid::META)?.group().leadership();
+        (leader.leader != 0).then_some(ReplicaId(leader.leader).node())
+    }
+
+    fn meta_mut(&mut self) -> Option<&mut Meta> {
+        match &mut self.replicas.get_mut(&GroupUid::META)?.state {
+            State::Meta(meta) => Some(meta),
+            State::Records(_) => None,
+        }
+    }
+
+    fn apply_one(&mut self, entry: &Entry) -> Option<(Origin, Outcome)> {
+        let meta = self.meta_mut().expect("the metadata group applies");
         meta.applied = entry.index;
-        replica.dirty = true;
         let outcome = (!entry.data.is_empty()).then(|| {
-            let command = Command::decode(&entry.data)
-                .expect("a committed command was encoded by this format");
-            meta.catalog.apply(command)
+            let proposal = Proposal::decode(&entry.data)
+                .expect("a committed proposal was encoded by this format");
+            let registered = match &proposal.command {
+                Command::RegisterNode(node) => Some(node.id),
+                _ => None,
+            };
+            let outcome = meta.catalog.apply(proposal.command);
+            (proposal.origin, outcome, registered)
         });
-        replica.group.applied(entry.index);
-        replica.group.evict(entry.index);
+        meta.group.applied(entry.index);
+        meta.group.evict(entry.index.saturating_sub(KEPT_ENTRIES));
+        if let Some(replica) = self.replicas.get_mut(&GroupUid::META) {
+            replica.dirty = true;
+        }
         self.touch(GroupUid::META);
-        if let Some(Outcome::Topics(topics)) = &outcome {
+        let (origin, outcome, registered) = outcome?;
+        if let Outcome::Topics(topics) = &outcome {
             topics.iter().for_each(|topic| self.follow(topic));
         }
-        outcome
+        if registered == Some(self.settings.node) {
+            self.host_everything();
+        }
+        Some((origin, outcome))
     }
 
     /// Makes the groups of this node match what happened to a topic.
     fn follow(&mut self, outcome: &TopicOutcome) {
         match outcome {
-            TopicOutcome::Created(topic) => self.create_groups(topic, 0),
-            TopicOutcome::Extended { topic, first } => self.create_groups(topic, *first),
+            TopicOutcome::Created(topic) => self.host_new(topic, 0),
+            TopicOutcome::Extended { topic, first } => self.host_new(topic, *first),
             TopicOutcome::Deleted(topic) => {
                 info!(topic = &*topic.name, "topic deleted");
-                topic
-                    .partitions
-                    .iter()
-                    .for_each(|partition| self.destroy_group(partition.group));
+                for partition in &topic.partitions {
+                    self.destroy_group(partition.group);
+                    self.statuses.remove(&partition.group);
+                }
             }
             TopicOutcome::Refused(_) => {}
         }
     }
 
-    fn create_groups(&mut self, topic: &Topic, first: usize) {
+    fn host_new(&mut self, topic: &Topic, first: usize) {
         info!(
             topic = &*topic.name,
             partitions = topic.partitions.len(),
             first,
             "topic partitions created"
         );
-        (first..topic.partitions.len()).for_each(|partition| self.create_group(topic, partition));
+        self.host(topic, first);
     }
 
-    fn destroy_group(&mut self, group: GroupUid) {
-        let Some(mut replica) = self.replicas.remove(&group) else {
+    /// Begins what this node should hold and does not: in another life it has nothing yet.
+    pub(super) fn host_everything(&mut self) {
+        let Some(meta) = self.meta() else {
             return;
         };
-        if let Some(records) = replica.records() {
-            records.leadership_lost();
-        }
-        self.statuses.remove(&group);
-        self.index.remove(group.0);
-        let records = vec![Record::new(Kind::GroupDestroy, group.0, Bytes::new())];
-        self.tasks.push(Task {
-            records,
-            token: Token::Noted,
-        });
+        let topics: Vec<_> = meta.catalog.topics.values().cloned().collect();
+        topics.iter().for_each(|topic| self.host(topic, 0));
     }
 
-    fn answer(&mut self, outcome: Outcome, proposer: Proposer) {
-        let metrics = &self.metrics.catalog;
-        match (proposer, &outcome) {
-            (Proposer::ProducerIds, Outcome::ProducerIds { first }) => {
-                self.proposals.took_producer_ids(*first)
-            }
-            (proposer, Outcome::Topics(topics)) => {
-                let created: Vec<_> = topics.iter().flat_map(new_groups).collect();
-                let creates = !created.is_empty();
-                if creates {
-                    proposer.note_phase(TopicPhase::Commit, metrics);
-                }
-                let leads = |group: &GroupUid| self.replicas.get(group).is_none_or(Replica::leads);
-                let is_missing = |group: &GroupUid| !leads(group);
-                let missing: BTreeSet<_> = created.into_iter().filter(is_missing).collect();
-                match missing.is_empty() {
-                    true => {
-                        if creates {
-                            proposer.note_phase(TopicPhase::Total, metrics);
-                        }
-                        proposer.answer(Ok(outcome));
-                    }
-                    false => self.proposals.creations.push(Creation {
-                        missing,
-                        outcome,
-                        proposer,
-                    }),
-                }
-            }
-            (proposer, _) => proposer.answer(Ok(outcome)),
+    fn answer(&mut self, origin: Origin, outcome: Outcome) {
+        if origin.boot != self.settings.boot {
+            return;
         }
-    }
-}
-
-impl Proposals {
-    pub(super) fn group_is_ready(&mut self, group: GroupUid, metrics: &CatalogMetrics) {
-        self.creations
-            .iter_mut()
-            .for_each(|creation| _ = creation.missing.remove(&group));
-        for creation in self
-            .creations
-            .extract_if(.., |creation| creation.missing.is_empty())
-        {
-            creation.proposer.note_phase(TopicPhase::Total, metrics);
-            creation.proposer.answer(Ok(creation.outcome));
+        let Some(waiting) = self.proposals.waiting.remove(&origin.number) else {
+            return;
+        };
+        let created: Vec<GroupUid> = match &outcome {
+            Outcome::Topics(topics) => topics.iter().flat_map(new_groups).collect(),
+            _ => Vec::new(),
+        };
+        if created.is_empty() {
+            let _ = waiting.reply.send(outcome);
+            return;
+        }
+        let phases = &self.metrics.catalog.topic_creation;
+        phases
+            .at(TopicPhase::Commit)
+            .observe(waiting.asked_at.elapsed());
+        let is_missing = |group: &GroupUid| !self.has_leader(*group);
+        let missing: BTreeSet<_> = created.into_iter().filter(is_missing).collect();
+        if missing.is_empty() {
+            self.tell(waiting, outcome);
+        } else {
+            self.proposals.creations.push(Creation {
+                missing,
+                outcome,
+                waiting,
+            });
         }
     }
 
-    fn took_producer_ids(&mut self, first: i64) {
-        self.producer_ids = first..first + i64::from(PRODUCER_ID_BLOCK);
-        for waiter in self.producer_id_waiters.drain(..) {
-            let id = self.producer_ids.next().ok_or(ProposeError::TimedOut);
-            let _ = waiter.send(id);
+    fn tell(&self, waiting: Waiting, outcome: Outcome) {
+        let phases = &self.metrics.catalog.topic_creation;
+        phases
+            .at(TopicPhase::Total)
+            .observe(waiting.asked_at.elapsed());
+        let _ = waiting.reply.send(outcome);
+    }
+
+    /// Whether clients could be sent to a leader of this group, which may be this node.
+    pub(super) fn has_leader(&self, group: GroupUid) -> bool {
+        match self.replicas.get(&group) {
+            Some(replica) if replica.group().is_leader() => replica.serves(),
+            Some(replica) => replica.group().leadership().leader != 0,
+            None => true,
         }
-    }
-
-    fn refuse_producer_ids(&mut self) {
-        self.producer_id_waiters
-            .drain(..)
-            .for_each(|waiter| _ = waiter.send(Err(ProposeError::NotLeader)));
-    }
-}
-
-impl Proposer {
-    fn answer(self, result: Result<Outcome, ProposeError>) {
-        if let Proposer::Client { reply, .. } = self {
-            let _ = reply.send(result);
-        }
-    }
-
-    fn note_phase(&self, phase: TopicPhase, metrics: &CatalogMetrics) {
-        if let Proposer::Client { asked_at, .. } = self {
-            metrics.topic_creation.at(phase).observe(asked_at.elapsed());
-        }
-    }
-}
-
-impl From<Answer<Outcome>> for Proposer {
-    fn from(reply: Answer<Outcome>) -> Proposer {
-        Proposer::Client {
-            reply,
-            asked_at: Instant::now(),
-        }
-    }
-}
-
-impl Birth {
-    pub(super) fn encode(&self) -> Bytes {
-        let mut out = Writer::new();
-        out.u8(BIRTH_VERSION)
-            .raw(&self.topic.0)
-            .u32(self.partition)
-            .count(self.voters.len());
-        self.voters.iter().for_each(|voter| _ = out.u64(*voter));
-        out.finish()
-    }
-
-    pub(super) fn decode(bytes: &[u8]) -> Result<Birth, WireError> {
-        let mut input = Reader::new(bytes);
-        match input.u8()? {
-            BIRTH_VERSION => {}
-            other => return Err(input.unknown("group birth version", other.into())),
-        }
-        let topic = TopicId(input.array()?);
-        let partition = input.u32()?;
-        let voters = (0..input.count(8)?)
-            .map(|_| input.u64())
-            .collect::<Result<_, _>>()?;
-        input.end()?;
-        Ok(Birth {
-            topic,
-            partition,
-            voters,
-        })
     }
 }
 

@@ -1,15 +1,22 @@
 //! The shell around `chronik_core::group`: one thread owns all groups, obeys their orders and answers who waits.
 //!
-//! The way of an append: [`handle`] puts it into the shard's bounded inbox; [`shard`] gives it an offset and proposes
-//! it with everything else of the cycle; [`effects`] hands entries to the log's writer; after the sync the log reports
-//! back, the group commits, and [`replica`] answers. Nobody outside can name the channel.
+//! The way of an append: [`handle`] puts it into the shard's bounded inbox; [`shard`] hands it to its partition, which
+//! gives it an offset and proposes it with everything else of the cycle; [`effects`] hands messages to other nodes and
+//! entries to the log's writer; after the sync the log reports back, a majority commits, and [`records`] answers.
+//! Nobody outside can name the channel.
 
 pub(crate) mod event;
 
 mod effects;
+mod elections;
+mod gossip;
 mod handle;
+mod health;
+mod membership;
 mod meta;
+mod peers;
 mod reads;
+mod records;
 mod recovery;
 mod replica;
 mod shard;
@@ -20,14 +27,20 @@ mod upkeep;
 use chronik_core::group::Trim;
 use chronik_core::ids::GroupUid;
 
+pub(crate) use gossip::Leads;
 pub(crate) use handle::ShardHandle;
-pub(crate) use recovery::{Start, Started, start};
+pub(crate) use health::{Health, SyncWatch};
+pub(crate) use recovery::{Belong, MetaBirth, Start, Started, start};
 
 /// What a task in the log was for, told back when it is durable.
 #[derive(Debug)]
 pub(crate) enum Token {
-    /// A group's ready of this number.
-    Ready { group: GroupUid, number: u64 },
+    /// A group's ready of this number, and where its log begins anew if it installs a snapshot.
+    Ready {
+        group: GroupUid,
+        number: u64,
+        installed: Option<chronik_wal::Trim>,
+    },
     /// The start of a log moved.
     Trimmed {
         group: GroupUid,

@@ -1,7 +1,6 @@
 //! Answers questions about partitions from memory, or with a plan that the asker reads from disk.
 
 use chronik_core::ids::GroupUid;
-use chronik_core::partition::Log;
 use chronik_core::partition::producers::Producer;
 use chronik_wal::From;
 
@@ -9,7 +8,8 @@ use super::event::{
     Bounds, Data, Description, Find, Found, GroupError, KeptState, Position, Read, ReadError,
     ReadPartition, Sought,
 };
-use super::replica::{Records, Replica, State};
+use super::records::Records;
+use super::replica::{Replica, State};
 use super::shard::Shard;
 
 impl Shard {
@@ -58,11 +58,10 @@ impl Shard {
             let State::Records(records) = &replica.state else {
                 return None;
             };
-            let bounds = replica.bounds(&records.log);
             Some(Description {
-                bounds,
+                bounds: replica.bounds(records),
                 bytes: self.index.bytes(group.0),
-                leads: replica.leads(),
+                leads: replica.serves(),
             })
         };
         groups.iter().map(describe).collect()
@@ -71,7 +70,7 @@ impl Shard {
     pub(super) fn producers(&self, group: GroupUid) -> Result<Vec<(i64, Producer)>, GroupError> {
         let (_, records) = self.led(group)?;
         Ok(records
-            .log
+            .log()
             .producers()
             .iter()
             .map(|(id, producer)| (id, producer.clone()))
@@ -80,15 +79,15 @@ impl Shard {
 
     pub(super) fn kept_state(&self, group: GroupUid) -> Result<KeptState, GroupError> {
         let (replica, records) = self.led(group)?;
-        let bounds = Some(replica.bounds(&records.log));
-        Ok(match &records.kept_state {
+        let bounds = Some(replica.bounds(records));
+        Ok(match records.log().kept() {
             Some((offset, state)) => KeptState {
                 offset: *offset,
                 state: Some(state.clone()),
                 bounds,
             },
             None => KeptState {
-                offset: records.log.start_offset(),
+                offset: records.log().start_offset(),
                 state: None,
                 bounds,
             },
@@ -96,7 +95,8 @@ impl Shard {
     }
 
     fn read_one(&self, partition: &ReadPartition, room: &mut Room) -> Result<Found, ReadError> {
-        let (bounds, log, records) = self.readable(partition.group, partition.expected_epoch)?;
+        let (bounds, records) = self.readable(partition.group, partition.expected_epoch)?;
+        let log = records.log();
         let offset = partition.offset;
         if offset < log.start_offset() || offset > log.end_offset() {
             return Err(ReadError::OutOfRange(bounds));
@@ -133,7 +133,8 @@ impl Shard {
         expected_epoch: Option<i32>,
         what: Sought,
     ) -> Result<Position, ReadError> {
-        let (bounds, log, _) = self.readable(group, expected_epoch)?;
+        let (bounds, records) = self.readable(group, expected_epoch)?;
+        let log = records.log();
         Ok(match what {
             Sought::Bounds => Position::Bounds(bounds),
             Sought::Timestamp(timestamp) => Position::Batch(
@@ -151,22 +152,22 @@ impl Shard {
         &self,
         group: GroupUid,
         expected_epoch: Option<i32>,
-    ) -> Result<(Bounds, &Log, &Records), ReadError> {
+    ) -> Result<(Bounds, &Records), ReadError> {
         let replica = self.replicas.get(&group).ok_or(ReadError::UnknownGroup)?;
         let State::Records(records) = &replica.state else {
             return Err(ReadError::UnknownGroup);
         };
-        if !replica.group.is_leader() {
+        if !replica.group().is_leader() {
             return Err(ReadError::NotLeader(replica.hint()));
         }
-        if !replica.leads() {
+        if !replica.serves() {
             return Err(ReadError::NotReady);
         }
-        let bounds = replica.bounds(&records.log);
+        let bounds = replica.bounds(records);
         match expected_epoch {
             Some(expected) if expected < bounds.epoch => Err(ReadError::FencedEpoch(bounds.epoch)),
             Some(expected) if expected > bounds.epoch => Err(ReadError::UnknownEpoch(bounds.epoch)),
-            _ => Ok((bounds, &records.log, records)),
+            _ => Ok((bounds, records)),
         }
     }
 
@@ -175,7 +176,7 @@ impl Shard {
         let State::Records(records) = &replica.state else {
             return Err(GroupError::Unknown);
         };
-        match replica.leads() {
+        match replica.serves() {
             true => Ok((replica, records)),
             false => Err(GroupError::NotLeader(replica.hint())),
         }

@@ -7,37 +7,48 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
-use chronik_core::catalog::{Catalog, Command, Node};
-use chronik_core::group::eraftpb::Entry;
-use chronik_core::group::{Group, HardState, Members, Stored, TermStart, Trim};
-use chronik_core::ids::{GroupUid, TopicId};
-use chronik_core::partition::{Log, batch};
+use chronik_core::catalog::Catalog;
+use chronik_core::group::eraftpb::{Entry, EntryType};
+use chronik_core::group::{
+    Group, HardState, Install, Members, Settings as GroupSettings, Stored, Trim,
+};
+use chronik_core::ids::{GroupUid, NodeId, ReplicaId, TopicId};
+use chronik_core::partition::{Restore, batch};
 use chronik_core::wire::{Reader, WireError};
 use chronik_wal::{RecoveredGroup, Row, Visitor};
 use imbl::OrdMap;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tracing::info;
 
 use super::ShardHandle;
+use super::effects::CHANGES_MEMBERS;
+use super::elections::Elections;
 use super::event::Event;
-use super::meta::{Birth, Proposals, Proposer};
-use super::replica::{
-    META_STATE, MetaState, RECORDS_STATE, Records, Replica, STATE_VERSION, State,
-};
+use super::gossip::{Gossip, Leads};
+use super::health::{Health, SyncWatch};
+use super::membership::Birth;
+use super::meta::{Meta, Proposals, decode_state};
+use super::peers::{Held, start_reading};
+use super::records::Records;
+use super::replica::{Replica, State};
 use super::shard::{Settings, Shard};
 use super::upkeep::Upkeep;
 use crate::broker::view::View;
 use crate::metrics::Metrics;
+use crate::peer::Peers;
 
 /// All that a shard needs to begin.
 pub(crate) struct Start {
     pub(crate) log: chronik_wal::Options,
-    pub(crate) node: Node,
-    /// The cluster that is born here if there is none yet.
-    pub(crate) cluster_id: String,
+    pub(crate) node: NodeId,
+    /// Different in every life of the process.
+    pub(crate) boot: u64,
+    pub(crate) peers: Peers,
+    pub(crate) sync_watch: Arc<SyncWatch>,
     pub(crate) tick: Duration,
     pub(crate) election_ticks: usize,
     pub(crate) heartbeat_ticks: usize,
+    pub(crate) lag_max: Duration,
     pub(crate) cache_bytes: usize,
     pub(crate) retention_interval: Duration,
     pub(crate) min_insync_replicas: u32,
@@ -45,13 +56,35 @@ pub(crate) struct Start {
     pub(crate) metrics: Arc<Metrics>,
 }
 
+/// What a node is in its cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Belong {
+    pub(crate) replica: ReplicaId,
+    /// How the metadata group begins here, unless it did already.
+    pub(crate) meta: MetaBirth,
+    /// The id that the cluster gets if it is founded from here.
+    pub(crate) cluster_id: String,
+}
+
+/// How a node comes to take part in the metadata group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum MetaBirth {
+    /// These nodes found a cluster together, each in its first life.
+    Founded(Vec<NodeId>),
+    /// The cluster exists; its leader sends what there is.
+    Joined,
+}
+
 /// A shard that runs.
 pub(crate) struct Started {
     pub(crate) shard: ShardHandle,
     pub(crate) view: watch::Receiver<Arc<View>>,
     pub(crate) reader: chronik_wal::Reader,
-    /// True once every group has a leader.
-    pub(crate) ready: watch::Receiver<bool>,
+    /// Counts changes of leaders.
+    pub(crate) leader_changes: watch::Receiver<u64>,
+    /// What there is to tell other nodes of the groups that are led here.
+    pub(crate) news: mpsc::Receiver<Vec<Leads>>,
+    pub(crate) health: watch::Receiver<Health>,
     pub(crate) thread: JoinHandle<()>,
 }
 
@@ -71,6 +104,10 @@ pub(crate) enum StartError {
 
 /// Requests wait here for the shard; a full inbox refuses.
 const INBOX_EVENTS: usize = 16 * 1024;
+/// Rounds of gossip that wait to be carried.
+const NEWS: usize = 4;
+/// How long a replica keeps up before it is in sync again.
+const LAG_RETURN: Duration = Duration::from_secs(2);
 
 /// Recovers the log and starts the shard's thread. Returns before groups have leaders.
 pub(crate) fn start(start: Start) -> Result<Started, StartError> {
@@ -82,17 +119,7 @@ pub(crate) fn start(start: Start) -> Result<Started, StartError> {
         torn_bytes = recovered.torn_bytes,
         "log recovered"
     );
-    let settings = Settings {
-        node: start.node.id,
-        replica: start.node.incarnation,
-        election_ticks: start.election_ticks,
-        heartbeat_ticks: start.heartbeat_ticks,
-        cache_bytes: start.cache_bytes,
-        retention_interval: start.retention_interval,
-        min_insync_replicas: start.min_insync_replicas,
-        snapshot_log_entries: start.snapshot_log_entries,
-        max_batch_bytes: u32::try_from(start.log.segment_bytes / 2).unwrap_or(u32::MAX),
-    };
+    let settings = settings(&start);
     let groups = recovered.groups.clone();
     let (sender, inbox) = sync_channel(INBOX_EVENTS);
     let notices = sender.clone();
@@ -101,40 +128,81 @@ pub(crate) fn start(start: Start) -> Result<Started, StartError> {
         // Nobody reads any more when the shard has ended: then nobody waits either.
         let _ = notices.send(Event::Log(notice));
     })?;
+    let fetches = start_reading(reader.clone(), sender.clone()).map_err(StartError::Thread)?;
     let (view, view_receiver) = watch::channel(Arc::new(View::default()));
-    let (started, ready) = watch::channel(false);
+    let (leader_changes, leader_receiver) = watch::channel(0);
+    let starting = Health {
+        missing: vec!["its groups look for their leaders".to_owned()],
+        has_served: false,
+    };
+    let (health, health_receiver) = watch::channel(starting);
+    let (news, news_receiver) = mpsc::channel(NEWS);
     let mut shard = Shard {
         upkeep: Upkeep::new(start.tick, settings.retention_interval),
         settings,
         inbox,
         replicas: HashMap::new(),
         touched: Vec::new(),
-        actions: Vec::new(),
+        orders: Vec::new(),
         tasks: Vec::new(),
         writer,
         index,
         cache_order: Default::default(),
         cached_bytes: 0,
         proposals: Proposals::default(),
+        elections: Elections::default(),
+        peers: start.peers,
+        held: Held::default(),
+        fetches,
         statuses: OrdMap::new(),
         view,
+        leader_changes,
+        health,
+        leaderless_since: None,
+        sync_watch: start.sync_watch,
+        unsynced: 0,
+        gossip: Gossip::default(),
+        news,
+        belong: None,
         starting: HashSet::new(),
-        started,
+        has_served: false,
         disk_full: false,
         metrics: start.metrics,
     };
     for group in groups {
         shard.restore(group, &mut replay)?;
     }
-    shard.begin(start.node, start.cluster_id)?;
+    shard.elect_after_start();
     let thread = spawn(shard)?;
     Ok(Started {
         shard: ShardHandle::new(sender, metrics),
         view: view_receiver,
         reader,
-        ready,
+        leader_changes: leader_receiver,
+        news: news_receiver,
+        health: health_receiver,
         thread,
     })
+}
+
+fn settings(start: &Start) -> Settings {
+    let in_ticks = |time: Duration| {
+        let ticks = time.as_millis() / start.tick.as_millis().max(1);
+        u64::try_from(ticks).unwrap_or(u64::MAX).max(1)
+    };
+    Settings {
+        node: start.node,
+        boot: start.boot,
+        election_ticks: start.election_ticks,
+        heartbeat_ticks: start.heartbeat_ticks,
+        lag_ticks: in_ticks(start.lag_max),
+        lag_return_ticks: in_ticks(LAG_RETURN.min(start.lag_max)),
+        cache_bytes: start.cache_bytes,
+        retention_interval: start.retention_interval,
+        min_insync_replicas: start.min_insync_replicas,
+        snapshot_log_entries: start.snapshot_log_entries,
+        max_batch_bytes: u32::try_from(start.log.segment_bytes / 2).unwrap_or(u32::MAX),
+    }
 }
 
 /// A panic in the owner of all groups leaves nothing that could be trusted: the process ends.
@@ -159,77 +227,55 @@ impl Shard {
         replay: &mut Replay,
     ) -> Result<(), StartError> {
         let uid = GroupUid(recovered.uid);
-        let replica = rebuild(&recovered, replay.groups.remove(&recovered.uid), |group| {
-            self.group_settings(group)
-        })
-        .map_err(|source| StartError::State { group: uid, source })?;
-        self.statuses.insert(uid, replica.status.clone());
+        let replayed = replay.groups.remove(&recovered.uid);
+        let settings = |replica| self.settings.of_group(uid, replica);
+        let mut replica = rebuild(&recovered, replayed, settings)
+            .map_err(|source| StartError::State { group: uid, source })?;
+        replica.status = self.statuses.entry(uid).or_default().clone();
         self.replicas.insert(uid, replica);
         self.starting.insert(uid);
         Ok(())
     }
 
-    /// Every group stands for election; the metadata group is born if there is none.
-    fn begin(&mut self, node: Node, cluster_id: String) -> Result<(), StartError> {
+    /// The metadata group begins if it is not here yet.
+    pub(super) fn belongs(&mut self, belong: Belong) {
+        let replica = belong.replica;
+        let founders = match &belong.meta {
+            MetaBirth::Founded(founders) => founders.clone(),
+            MetaBirth::Joined => Vec::new(),
+        };
+        self.belong = Some(belong);
         if !self.replicas.contains_key(&GroupUid::META) {
+            let first_life = |node: &NodeId| ReplicaId::new(*node, 1);
             let birth = Birth {
                 topic: TopicId::ZERO,
                 partition: 0,
-                voters: vec![self.settings.replica],
+                replica,
+                voters: founders.iter().map(first_life).collect(),
             };
-            let meta = MetaState {
-                catalog: Catalog::default(),
-                applied: 1,
-            };
-            self.birth(GroupUid::META, birth.encode(), State::Meta(Box::new(meta)));
+            self.begin_replica(GroupUid::META, &birth, founders);
             self.starting.insert(GroupUid::META);
         }
-        let groups: Vec<GroupUid> = self.replicas.keys().copied().collect();
-        for group in groups {
-            self.replicas
-                .get_mut(&group)
-                .expect("it is among the keys")
-                .group
-                .campaign();
-            self.touch(group);
-        }
-        self.upkeep.announce = Some((node, cluster_id));
+        // What the catalog of the last checkpoint says comes before anybody asks. Groups that it does not know were
+        // created after it.
+        self.host_everything();
         self.publish_view();
-        Ok(())
-    }
-
-    /// The metadata group leads: the cluster gets its id, and clients learn where this node is.
-    pub(super) fn announce(&mut self) {
-        let Some((node, cluster_id)) = self.upkeep.announce.take() else {
-            return;
-        };
-        let Some(meta) = self.meta() else {
-            return;
-        };
-        let born = !meta.catalog.cluster_id.is_empty();
-        let known = meta
-            .catalog
-            .nodes
-            .get(&node.id)
-            .is_some_and(|known| **known == node);
-        if !born {
-            self.propose(Command::Found { cluster_id }, Proposer::Nobody);
-        }
-        if !known {
-            self.propose(Command::RegisterNode(node), Proposer::Nobody);
-        }
     }
 }
 
 impl Shard {
-    /// The node may serve once every group of its last run leads and the catalog knows the node.
+    /// The node may serve once every group of its last run has a leader and the catalog knows the node.
     pub(super) fn note_started(&mut self) {
-        let announced = self
-            .meta()
-            .is_some_and(|meta| meta.catalog.nodes.contains_key(&self.settings.node));
-        if announced && self.starting.is_empty() && !*self.started.borrow() {
+        let me = self.belong.as_ref().map(|belong| belong.replica);
+        let is_known = me.is_some_and(|me| {
+            let nodes = self.meta().map(|meta| &meta.catalog.nodes);
+            let node = nodes.and_then(|nodes| nodes.get(&self.settings.node));
+            node.is_some_and(|node| node.incarnation == me.incarnation())
+        });
+        if is_known && self.starting.is_empty() && !self.has_served {
             info!(groups = self.replicas.len(), "every group has a leader");
-            self.started.send_replace(true);
+            self.has_served = true;
+            self.report_health();
         }
     }
 }
@@ -237,26 +283,17 @@ impl Shard {
 /// What the log showed beyond the checkpoint.
 #[derive(Default)]
 struct Replay {
-    groups: BTreeMap<u64, Replayed>,
+    groups: BTreeMap<u64, Result<Replayed, WireError>>,
 }
 
-/// One group's state as of the last entry shown.
-pub(super) struct Replayed {
-    kind: ReplayedKind,
-    terms: Vec<TermStart>,
-    last_index: u64,
-}
-
-enum ReplayedKind {
+/// One group's state as of the last record shown.
+pub(super) enum Replayed {
     Meta {
+        stored: Box<Stored>,
         catalog: Catalog,
         applied: u64,
-        tail: Vec<Entry>,
     },
-    Records {
-        log: Log,
-        kept_state: Option<(i64, Bytes)>,
-    },
+    Records(Box<Restore>),
 }
 
 impl Visitor for Replay {
@@ -277,193 +314,199 @@ impl Visitor for Replay {
     }
 
     fn checkpointed(&mut self, group: &RecoveredGroup) {
-        // A state that cannot be read is told when the group is rebuilt, with its name.
-        if let Some(Ok(replayed)) = group
-            .state
-            .as_deref()
-            .map(|state| Replayed::decode(state, group))
-        {
+        if let Some(state) = &group.state {
+            // A state that cannot be read is told when the group is rebuilt, with its name.
+            let replayed = Replayed::decode(GroupUid(group.uid), state);
             self.groups.insert(group.uid, replayed);
         }
     }
 
+    fn installed(&mut self, group: u64, _trim: chronik_wal::Trim, stored: &[u8]) {
+        let replayed = self
+            .groups
+            .remove(&group)
+            .unwrap_or_else(|| Ok(Replayed::joining(GroupUid(group))));
+        let installed = replayed.and_then(|replayed| replayed.install(stored));
+        self.groups.insert(group, installed);
+    }
+
     fn entry(&mut self, group: u64, row: &Row, stored: &[u8]) -> Result<(), String> {
-        let fresh = || Replayed::new(GroupUid(group));
-        self.groups
-            .entry(group)
-            .or_insert_with(fresh)
-            .entry(row, stored)
+        let fresh = || Ok(Replayed::born(GroupUid(group)));
+        match self.groups.entry(group).or_insert_with(fresh) {
+            Ok(replayed) => replayed.entry(row, stored),
+            // Told when the group is rebuilt.
+            Err(_) => Ok(()),
+        }
     }
 }
 
 impl Replayed {
-    fn new(group: GroupUid) -> Replayed {
-        let kind = match group {
-            GroupUid::META => ReplayedKind::Meta {
-                catalog: Catalog::default(),
-                applied: 1,
-                tail: Vec::new(),
-            },
-            _ => ReplayedKind::Records {
-                log: Log::default(),
-                kept_state: None,
-            },
-        };
-        Replayed {
-            kind,
-            terms: vec![TermStart { index: 1, term: 1 }],
-            last_index: 1,
+    /// A group whose voters are not known yet: its birth says them when everything is read.
+    fn born(group: GroupUid) -> Replayed {
+        match group {
+            GroupUid::META => Replayed::meta(Stored::new(Vec::new())),
+            _ => Replayed::Records(Box::new(Restore::born(Vec::new()))),
+        }
+    }
+
+    fn joining(group: GroupUid) -> Replayed {
+        match group {
+            GroupUid::META => Replayed::meta(Stored::empty()),
+            _ => Replayed::Records(Box::new(Restore::joining())),
+        }
+    }
+
+    fn meta(stored: Stored) -> Replayed {
+        Replayed::Meta {
+            applied: stored.applied.max(stored.trim.index),
+            stored: Box::new(stored),
+            catalog: Catalog::default(),
         }
     }
 
     /// Reads what `Replica::encode` wrote.
-    pub(super) fn decode(state: &[u8], group: &RecoveredGroup) -> Result<Replayed, WireError> {
-        let mut input = Reader::new(state);
-        match input.u8()? {
-            STATE_VERSION => {}
-            other => return Err(input.unknown("replica state version", other.into())),
+    pub(super) fn decode(group: GroupUid, state: &[u8]) -> Result<Replayed, WireError> {
+        if group != GroupUid::META {
+            return Ok(Replayed::Records(Box::new(Restore::decode(state)?)));
         }
-        let kind = input.u8()?;
-        let terms = Group::decode_terms(&mut input)?;
-        let kind = match kind {
-            META_STATE => {
-                let applied = input.u64()?;
-                let catalog = Catalog::decode(input.blob()?)?;
-                let mut tail = Vec::new();
-                for _ in 0..input.count(20)? {
-                    tail.push(meta_entry(input.u64()?, input.u64()?, input.blob()?));
-                }
-                ReplayedKind::Meta {
-                    catalog,
-                    applied,
-                    tail,
-                }
-            }
-            RECORDS_STATE => {
-                let log = Log::decode(&mut input)?;
-                let kept_state = match input.u8()? {
-                    0 => None,
-                    _ => Some((input.i64()?, Bytes::copy_from_slice(input.blob()?))),
-                };
-                ReplayedKind::Records { log, kept_state }
-            }
-            other => return Err(input.unknown("replica state", other.into())),
-        };
+        let mut input = Reader::new(state);
+        let (applied, catalog) = decode_state(&mut input)?;
+        let stored = Box::new(Stored::decode(&mut input)?);
         input.end()?;
-        Ok(Replayed {
-            kind,
-            terms,
-            last_index: group.last_index,
+        Ok(Replayed::Meta {
+            stored,
+            catalog,
+            applied,
         })
     }
 
-    fn entry(&mut self, row: &Row, stored: &[u8]) -> Result<(), String> {
-        if row.index <= self.last_index {
-            return Err(format!(
-                "entry {} stands after entry {}",
-                row.index, self.last_index
-            ));
-        }
-        self.last_index = row.index;
-        if self.terms.last().is_none_or(|start| start.term != row.term) {
-            self.terms.push(TermStart {
-                index: row.index,
-                term: row.term,
-            });
-        }
-        match &mut self.kind {
-            ReplayedKind::Meta { tail, .. } => {
-                tail.push(meta_entry(row.index, row.term, stored));
-                Ok(())
+    fn install(self, bytes: &[u8]) -> Result<Replayed, WireError> {
+        let install = Install::decode(bytes)?;
+        Ok(match self {
+            Replayed::Meta { mut stored, .. } => {
+                stored.install(&install);
+                Replayed::Meta {
+                    stored,
+                    catalog: Catalog::decode(&install.state)?,
+                    applied: install.trim.index,
+                }
             }
-            ReplayedKind::Records { log, .. } => replay_batches(log, row, stored),
+            Replayed::Records(mut restore) => {
+                restore.install(&install)?;
+                Replayed::Records(restore)
+            }
+        })
+    }
+
+    fn entry(&mut self, row: &Row, bytes: &[u8]) -> Result<(), String> {
+        let mut entry = Entry {
+            index: row.index,
+            term: row.term,
+            ..Entry::default()
+        };
+        if row.flags & CHANGES_MEMBERS != 0 {
+            entry.set_entry_type(EntryType::EntryConfChangeV2);
+        }
+        entry.data = Bytes::copy_from_slice(bytes);
+        if row.term > i32::MAX as u64 {
+            return Err(format!("term {} is too large", row.term));
+        }
+        match self {
+            Replayed::Meta { stored, .. } => stored.unapplied_entry(&entry),
+            Replayed::Records(restore) => {
+                let has_place =
+                    batch::each(super::records::batches_of(&entry).map_or(&[][..], |bytes| bytes))
+                        .all(|batch| batch.is_ok());
+                if !has_place {
+                    return Err("an entry with half a batch".to_owned());
+                }
+                restore.entry(&entry);
+            }
+        }
+        Ok(())
+    }
+
+    fn stored(&self) -> &Stored {
+        match self {
+            Replayed::Meta { stored, .. } => stored,
+            Replayed::Records(restore) => restore.stored(),
+        }
+    }
+
+    fn members(&mut self, as_of: u64, members: Members) {
+        match self {
+            Replayed::Meta { stored, .. } => stored.members(as_of, members),
+            Replayed::Records(restore) => restore.members(as_of, members),
+        }
+    }
+
+    fn hard_state(&mut self, hard_state: HardState) {
+        match self {
+            Replayed::Meta { stored, .. } => stored.hard_state = hard_state,
+            Replayed::Records(restore) => restore.hard_state(hard_state),
+        }
+    }
+
+    fn trim(&mut self, trim: Trim, offset: i64) {
+        match self {
+            Replayed::Meta { stored, .. } => stored.trim(trim),
+            Replayed::Records(restore) => restore.trim(trim, offset),
+        }
+    }
+
+    fn into_state(self, settings: &GroupSettings) -> State {
+        match self {
+            Replayed::Meta {
+                stored,
+                catalog,
+                applied,
+            } => {
+                let group = Group::new(settings, *stored);
+                State::Meta(Box::new(Meta::new(group, catalog, applied)))
+            }
+            Replayed::Records(restore) => {
+                State::Records(Box::new(Records::new(restore.into_replica(settings))))
+            }
         }
     }
 }
 
-fn meta_entry(index: u64, term: u64, data: &[u8]) -> Entry {
-    Entry {
-        index,
-        term,
-        data: Bytes::copy_from_slice(data),
-        ..Entry::default()
-    }
-}
-
-fn replay_batches(log: &mut Log, row: &Row, stored: &[u8]) -> Result<(), String> {
-    let epoch = i32::try_from(row.term).map_err(|_| format!("term {} is too large", row.term))?;
-    if row.base_offset != log.end_offset() as u64 {
-        return Err(format!(
-            "offset {} stands after offset {}",
-            row.base_offset,
-            log.end_offset()
-        ));
-    }
-    log.note_epoch(epoch);
-    for batch in batch::each(stored) {
-        let (header, _) = batch.map_err(|error| error.to_string())?;
-        if header.base_offset != log.end_offset() {
-            return Err(format!(
-                "batch {} stands after offset {}",
-                header.base_offset,
-                log.end_offset()
-            ));
-        }
-        log.record(&header);
-    }
-    log.entry_appended(row.index, log.end_offset());
-    Ok(())
-}
-
+/// What the log keeps beside the entries comes last: it is as of the newest record.
 pub(super) fn rebuild(
     recovered: &RecoveredGroup,
-    replayed: Option<Replayed>,
-    settings: impl Fn(GroupUid) -> chronik_core::group::Settings,
+    replayed: Option<Result<Replayed, WireError>>,
+    settings: impl Fn(ReplicaId) -> GroupSettings,
 ) -> Result<Replica, WireError> {
     let uid = GroupUid(recovered.uid);
     let birth = Birth::decode(&recovered.create)?;
-    let hard_state = match &recovered.hard_state {
-        Some(bytes) => HardState::decode(bytes)?,
-        None => Stored::new(Vec::new()).hard_state,
+    let mut replayed = match replayed {
+        Some(replayed) => replayed?,
+        None if birth.voters.is_empty() => Replayed::joining(uid),
+        None => Replayed::born(uid),
     };
-    let replayed = match (replayed, &recovered.state) {
-        (Some(replayed), _) => replayed,
-        (None, Some(state)) => Replayed::decode(state, recovered)?,
-        (None, None) => Replayed::new(uid),
-    };
-    let mut stored = Stored {
-        hard_state,
-        members: Members::of_voters(birth.voters),
-        members_as_of: recovered.trim.index,
-        trim: Trim {
+    let stored = replayed.stored();
+    if stored.members_as_of == 1 && stored.members == Members::default() {
+        let voters = birth.voters.iter().map(|voter| voter.0).collect();
+        replayed.members(1, Members::of_voters(voters));
+    }
+    if let Some(bytes) = &recovered.hard_state {
+        replayed.hard_state(HardState::decode(bytes)?);
+    }
+    if let Some((as_of, bytes)) = &recovered.conf_state
+        && *as_of > replayed.stored().members_as_of
+    {
+        let mut input = Reader::new(bytes);
+        let members = Members::decode(&mut input)?;
+        input.end()?;
+        replayed.members(*as_of, members);
+    }
+    if recovered.trim.index > replayed.stored().trim.index {
+        let trim = Trim {
             index: recovered.trim.index,
             term: recovered.trim.term,
-        },
-        last_index: recovered.last_index,
-        terms: replayed.terms,
-        applied: recovered.trim.index,
-        tail: Vec::new(),
-        changes: Vec::new(),
-    };
-    let state = match replayed.kind {
-        ReplayedKind::Meta {
-            catalog,
-            applied,
-            tail,
-        } => {
-            stored.applied = applied;
-            stored.tail = tail;
-            State::Meta(Box::new(MetaState { catalog, applied }))
-        }
-        ReplayedKind::Records {
-            mut log,
-            kept_state,
-        } => {
-            let committed = hard_state.commit.max(recovered.trim.index);
-            log.committed(committed);
-            log.trim_recovered(recovered.trim.offset as i64);
-            State::Records(Box::new(Records::recovered(log, kept_state)))
-        }
-    };
-    Ok(Replica::new(Group::new(&settings(uid), stored), state))
+        };
+        replayed.trim(trim, recovered.trim.offset as i64);
+    }
+    let state = replayed.into_state(&settings(birth.replica));
+    Ok(Replica::new(state, birth.preference()))
 }

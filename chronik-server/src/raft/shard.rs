@@ -5,31 +5,41 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
-use chronik_core::group::Action;
 use chronik_core::ids::{GroupUid, NodeId};
+use chronik_core::partition::Order;
 use chronik_wal::{Index, RefusedReason, Task, Writer};
 use imbl::OrdMap;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Token;
+use super::elections::Elections;
 use super::event::{Append, AppendError, Event};
+use super::gossip::{Gossip, Leads};
+use super::health::{Health, SyncWatch};
 use super::meta::Proposals;
+use super::peers::{Held, Job};
+use super::records::Ticket;
+use super::recovery::Belong;
 use super::replica::Replica;
 use super::upkeep::Upkeep;
 use crate::broker::view::{GroupStatus, View};
 use crate::metrics::{Metrics, Queue};
+use crate::peer::Peers;
 
 /// What a shard is told once.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) node: NodeId,
-    /// This node's replicas in Raft: a number of its incarnation, never used again.
-    pub(super) replica: u64,
+    /// Different in every life of the process.
+    pub(super) boot: u64,
     pub(super) election_ticks: usize,
     pub(super) heartbeat_ticks: usize,
+    /// A replica that lags longer is not in sync, and has to keep up for so long to be so again.
+    pub(super) lag_ticks: u64,
+    pub(super) lag_return_ticks: u64,
     pub(super) cache_bytes: usize,
     pub(super) retention_interval: Duration,
     pub(super) min_insync_replicas: u32,
@@ -41,24 +51,41 @@ pub(super) struct Settings {
 pub(super) struct Shard {
     pub(super) settings: Settings,
     pub(super) inbox: Receiver<Event>,
+    /// What this node is in its cluster, once it has one.
+    pub(super) belong: Option<Belong>,
     pub(super) replicas: HashMap<GroupUid, Replica>,
     pub(super) touched: Vec<GroupUid>,
-    pub(super) actions: Vec<Action>,
+    pub(super) orders: Vec<Order<Ticket>>,
     /// What the log is to write next.
     pub(super) tasks: Vec<Task<Token>>,
     pub(super) writer: Writer<Token>,
     pub(super) index: Index,
-    /// Which replica holds the oldest cached entry, and its size.
-    pub(super) cache_order: VecDeque<(GroupUid, usize)>,
+    /// Which group holds the oldest cached entry, its index and its size.
+    pub(super) cache_order: VecDeque<(GroupUid, u64, usize)>,
     pub(super) cached_bytes: usize,
     pub(super) proposals: Proposals,
+    pub(super) elections: Elections,
+    pub(super) peers: Peers,
+    pub(super) held: Held,
+    pub(super) fetches: SyncSender<Job>,
     pub(super) upkeep: Upkeep,
     /// Who leads each group, shared with the published views.
     pub(super) statuses: OrdMap<GroupUid, Arc<GroupStatus>>,
     pub(super) view: watch::Sender<Arc<View>>,
+    /// Counts changes of leaders, for those who wait for one.
+    pub(super) leader_changes: watch::Sender<u64>,
+    pub(super) health: watch::Sender<Health>,
+    pub(super) leaderless_since: Option<Instant>,
+    pub(super) sync_watch: Arc<SyncWatch>,
+    /// Tasks that the log has and that are not durable yet.
+    pub(super) unsynced: usize,
+    pub(super) gossip: Gossip,
+    /// To whoever tells other nodes.
+    pub(super) news: mpsc::Sender<Vec<Leads>>,
     /// Groups of the last run that do not lead yet.
     pub(super) starting: HashSet<GroupUid>,
-    pub(super) started: watch::Sender<bool>,
+    /// Every group of the last run had a leader once, and the cluster knew this node.
+    pub(super) has_served: bool,
     pub(super) disk_full: bool,
     pub(super) metrics: Arc<Metrics>,
 }
@@ -79,10 +106,12 @@ impl Shard {
                         break Some(reply);
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => self.settle(),
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break None,
             }
             self.look_after();
+            self.run_elections();
+            self.settle();
         };
         self.finish();
         if let Some(reply) = stop {
@@ -132,8 +161,19 @@ impl Shard {
             Event::Append(appends) => appends.into_iter().for_each(|append| self.append(append)),
             Event::Read(read) => self.read(*read),
             Event::Find(find) => self.find(find),
-            Event::Propose { command, reply } => self.propose(command, reply.into()),
-            Event::ProducerId { reply } => self.producer_id(reply),
+            Event::Belong(belong) => self.belongs(belong),
+            Event::Peer { from, messages } => self.receive(from, messages),
+            Event::Liveness(change) => self.liveness(change),
+            Event::Leads { from, news } => self.hear(from, news),
+            Event::Fetched {
+                group,
+                fetch,
+                entries,
+            } => self.fetched(group, fetch, entries),
+            Event::Await { number, reply } => self.await_proposal(number, reply),
+            Event::Propose { proposal, taken } => _ = taken.send(self.propose(&proposal)),
+            Event::ProducerId { reply } => _ = reply.send(self.producer_id()),
+            Event::ProducerIds(ids) => self.take_producer_ids(ids),
             Event::Trim {
                 group,
                 offset,
@@ -148,6 +188,7 @@ impl Shard {
             } => self.keep_state(group, offset, state),
             Event::KeptState { group, reply } => _ = reply.send(self.kept_state(group)),
             Event::Log(notice) => self.noticed(notice),
+            Event::HandOver { reply } => self.hand_over(reply),
             Event::Stop { reply } => return Some(reply),
         }
         None
@@ -170,11 +211,11 @@ impl Shard {
             return;
         };
         let group = append.group;
-        if replica.append(append) {
-            self.cache_order.push_back((group, bytes));
-            self.cached_bytes += bytes;
-            self.touch(group);
+        match replica.records() {
+            Some(records) => records.append(append),
+            None => _ = append.reply.send(Err(AppendError::UnknownGroup)),
         }
+        self.touch(group);
     }
 
     /// The same tail after every cycle: groups propose and act, the log gets its tasks, the cache its bound.
@@ -184,12 +225,13 @@ impl Shard {
                 continue;
             };
             replica.touched = false;
-            replica.propose();
-            let mut actions = std::mem::take(&mut self.actions);
-            replica.group.drain(&mut actions);
-            self.obey(group, &mut actions);
-            self.actions = actions;
+            let mut orders = std::mem::take(&mut self.orders);
+            replica.drain(&mut orders);
+            self.obey(group, &mut orders);
+            self.orders = orders;
+            self.look_at(group);
         }
+        self.peers.flush();
         self.submit();
         self.bound_cache();
     }
@@ -199,7 +241,9 @@ impl Shard {
         if self.tasks.is_empty() {
             return;
         }
+        self.note_submitted(self.tasks.len());
         if let Err(refused) = self.writer.submit(std::mem::take(&mut self.tasks)) {
+            self.note_synced(refused.returned.len());
             assert_ne!(
                 refused.reason,
                 RefusedReason::TooLarge,
@@ -211,18 +255,22 @@ impl Shard {
 
     fn bound_cache(&mut self) {
         while self.cached_bytes > self.settings.cache_bytes {
-            let Some((group, bytes)) = self.cache_order.pop_front() else {
+            let Some((group, index, bytes)) = self.cache_order.pop_front() else {
                 break;
             };
             self.cached_bytes -= bytes;
             if let Some(records) = self.replicas.get_mut(&group).and_then(Replica::records) {
-                records.evict_oldest();
+                records.evict(index);
             }
         }
     }
 
     fn patience(&self) -> Duration {
-        let until_upkeep = self.upkeep.due.saturating_duration_since(Instant::now());
+        let due = match self.elections.next_due() {
+            Some(election) => self.upkeep.due.min(election),
+            None => self.upkeep.due,
+        };
+        let until_upkeep = due.saturating_duration_since(Instant::now());
         if self.tasks.is_empty() {
             until_upkeep
         } else {

@@ -3,16 +3,18 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use chronik_core::catalog::Node;
 use chronik_core::catalog::topic_config::LogConfig;
 use chronik_core::group::Trim;
 use chronik_core::ids::GroupUid;
+use chronik_core::partition::Control;
 use chronik_wal::{Kind, Record, Retention, Stats, Task};
 use tokio::sync::oneshot;
 use tracing::warn;
 
 use super::Token;
 use super::event::{GroupError, TrimError};
+use super::records::Ticket;
+use super::replica::State;
 use super::shard::Shard;
 use crate::clock;
 use crate::metrics::{Queue, SegmentState};
@@ -26,24 +28,15 @@ pub(super) struct Upkeep {
     checkpoint_due: Instant,
     retention_due: Instant,
     retention_interval: Duration,
-    /// Kept states that the next checkpoint will hold.
-    kept_next: Vec<(GroupUid, i64)>,
-    /// Kept states that the running checkpoint holds: what they cover is trimmed after it.
-    kept_running: Vec<(GroupUid, i64)>,
-    trim_waiters: Vec<TrimWaiter>,
     /// How far the running checkpoint holds the catalog.
     catalog_running: u64,
-    /// What the catalog has to learn of this node and its cluster as soon as it can.
-    pub(super) announce: Option<(Node, String)>,
-}
-
-struct TrimWaiter {
-    group: GroupUid,
-    offset: i64,
-    reply: oneshot::Sender<Result<i64, TrimError>>,
+    members_due: Instant,
+    balance_due: Instant,
 }
 
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
+const MEMBERS_EVERY: Duration = Duration::from_millis(500);
+const BALANCE_EVERY: Duration = Duration::from_secs(2);
 
 impl Upkeep {
     pub(super) fn new(tick: Duration, retention_interval: Duration) -> Upkeep {
@@ -56,11 +49,9 @@ impl Upkeep {
             checkpoint_due: now + CHECKPOINT_EVERY,
             retention_due: now + retention_interval,
             retention_interval,
-            kept_next: Vec::new(),
-            kept_running: Vec::new(),
-            trim_waiters: Vec::new(),
             catalog_running: 0,
-            announce: None,
+            members_due: now + MEMBERS_EVERY,
+            balance_due: now + BALANCE_EVERY,
         }
     }
 }
@@ -74,6 +65,7 @@ impl Shard {
         }
         self.upkeep.due = now + self.upkeep.tick;
         self.tick_groups();
+        self.report_health();
         self.measure();
         if self.upkeep.checkpoint_soon || now >= self.upkeep.checkpoint_due {
             self.checkpoint(now);
@@ -81,7 +73,18 @@ impl Shard {
         if now >= self.upkeep.retention_due {
             self.upkeep.retention_due = now + self.upkeep.retention_interval;
             self.retain();
-            self.settle();
+        }
+        if now >= self.upkeep.members_due {
+            self.upkeep.members_due = now + MEMBERS_EVERY;
+            self.reconcile_members();
+            self.sweep_proposals();
+            self.shed_leadership_if_stalled();
+            self.push_hand_over();
+            self.gossip();
+        }
+        if now >= self.upkeep.balance_due {
+            self.upkeep.balance_due = now + BALANCE_EVERY;
+            self.balance_leaders();
         }
     }
 
@@ -90,9 +93,9 @@ impl Shard {
         for replica in self
             .replicas
             .values_mut()
-            .filter(|replica| !replica.group.is_alone())
+            .filter(|replica| !replica.group().is_alone())
         {
-            replica.group.tick();
+            replica.tick();
             if !replica.touched {
                 replica.touched = true;
                 self.touched.push(replica.uid());
@@ -110,25 +113,20 @@ impl Shard {
 
     pub(super) fn checkpointed(&mut self) {
         self.upkeep.checkpoint_running = false;
-        for (group, offset) in std::mem::take(&mut self.upkeep.kept_running) {
-            self.start_trim(group, offset);
-        }
         self.trim_catalog();
     }
 
+    /// A state that stands for old records goes through the log, so that every replica has it before they go.
     pub(super) fn keep_state(&mut self, group: GroupUid, offset: i64, state: Bytes) {
-        let Some(replica) = self.replicas.get_mut(&group) else {
+        if state.len() > self.settings.max_batch_bytes as usize {
+            warn!(%group, bytes = state.len(), "a state is too large to be kept: its records stay");
             return;
-        };
-        replica.dirty = true;
-        if let Some(records) = replica.records() {
-            self.metrics.raft.note_snapshot(state.len());
-            records.kept_state = Some((offset, state));
-            self.upkeep.kept_next.push((group, offset));
         }
+        self.metrics.raft.note_snapshot(state.len());
+        self.order(group, Ticket::Nobody, Control::Keep { offset, state });
     }
 
-    /// DeleteRecords: the answer comes when the new start of the log is durable.
+    /// DeleteRecords: the answer comes when a majority knows the new start of the log.
     pub(super) fn trim_records(
         &mut self,
         group: GroupUid,
@@ -148,12 +146,7 @@ impl Shard {
         } else if offset <= start {
             let _ = reply.send(Ok(start));
         } else {
-            self.upkeep.trim_waiters.push(TrimWaiter {
-                group,
-                offset,
-                reply,
-            });
-            self.start_trim(group, offset);
+            self.order(group, Ticket::Trim(reply), Control::Trim { offset });
         }
     }
 
@@ -162,24 +155,38 @@ impl Shard {
         let Some(replica) = self.replicas.get_mut(&group) else {
             return;
         };
+        // A snapshot may have been installed meanwhile that begins later.
+        if trim.index <= replica.group().trim().index {
+            return;
+        }
         replica.dirty = true;
-        replica.group.trimmed(trim);
-        let start = match replica.records() {
-            Some(records) => {
-                records.log.trim(offset);
-                records.log.start_offset()
-            }
-            None => 0,
-        };
+        replica.trimmed(trim, offset);
         let place = chronik_wal::Trim {
             index: trim.index,
             term: trim.term,
-            offset: start as u64,
+            offset: offset as u64,
         };
         self.index.trim(group.0, place);
-        let done = |waiter: &mut TrimWaiter| waiter.group == group && waiter.offset <= start;
-        for waiter in self.upkeep.trim_waiters.extract_if(.., done) {
-            let _ = waiter.reply.send(Ok(start));
+    }
+
+    /// Readers see nothing below `offset` any more: entries that hold nothing else go from this node's disk.
+    pub(super) fn trim_storage(&mut self, group: GroupUid, offset: i64) {
+        let Some(replica) = self.replicas.get(&group) else {
+            return;
+        };
+        let below_offset = Some(offset as u64);
+        let retention = Retention {
+            below_offset,
+            limit_index: replica.group().trimmable(),
+            ..Retention::default()
+        };
+        // A batch goes when all of it is below: until then the log's start lies inside its first entry.
+        if let Some(trim) = self.index.offset_to_keep(group.0, retention) {
+            let place = Trim {
+                index: trim.index,
+                term: trim.term,
+            };
+            self.submit_trim(group, place, trim.offset as i64);
         }
     }
 
@@ -197,7 +204,6 @@ impl Shard {
             Ok(()) => {
                 self.upkeep.checkpoint_soon = false;
                 self.upkeep.checkpoint_running = true;
-                self.upkeep.kept_running.append(&mut self.upkeep.kept_next);
                 self.upkeep.catalog_running = self.meta().map_or(0, |meta| meta.applied);
             }
             Err(_) => {
@@ -247,24 +253,35 @@ impl Shard {
     }
 
     fn retain_group(&mut self, group: GroupUid, bytes: Option<u64>, oldest_ts: Option<i64>) {
-        let Some(replica) = self.replicas.get(&group).filter(|replica| replica.leads()) else {
+        let Some(replica) = self.replicas.get(&group).filter(|replica| replica.serves()) else {
             return;
         };
+        let State::Records(records) = &replica.state else {
+            return;
+        };
+        let start_offset = records.log().start_offset();
         let retention = Retention {
             bytes,
             oldest_ts,
             below_offset: None,
-            limit_index: replica.group.committed(),
+            limit_index: replica.group().trimmable(),
         };
-        if let Some(trim) = self.index.offset_to_keep(group.0, retention) {
-            self.submit_trim(
-                group,
-                Trim {
-                    index: trim.index,
-                    term: trim.term,
-                },
-                trim.offset as i64,
-            );
+        if let Some(trim) = self.index.offset_to_keep(group.0, retention)
+            && trim.offset as i64 > start_offset
+        {
+            let offset = trim.offset as i64;
+            self.order(group, Ticket::Nobody, Control::Trim { offset });
+        }
+    }
+
+    fn order(&mut self, group: GroupUid, ticket: Ticket, control: Control) {
+        if let Some(records) = self
+            .replicas
+            .get_mut(&group)
+            .and_then(super::replica::Replica::records)
+        {
+            records.replica.order(ticket, control);
+            self.touch(group);
         }
     }
 
@@ -274,35 +291,16 @@ impl Shard {
         let Some(replica) = self.replicas.get(&GroupUid::META) else {
             return;
         };
-        if index < replica.group.trim().index + self.settings.snapshot_log_entries {
+        if index < replica.group().trim().index + self.settings.snapshot_log_entries {
             return;
         }
         let term = replica
-            .group
+            .group()
             .term_of(index)
             .expect("an applied entry that is kept has a term");
         let snapshot_bytes = replica.encode().len();
         self.metrics.raft.note_snapshot(snapshot_bytes);
         self.submit_trim(GroupUid::META, Trim { index, term }, 0);
-    }
-
-    fn start_trim(&mut self, group: GroupUid, offset: i64) {
-        let Some(replica) = self.replicas.get(&group) else {
-            return;
-        };
-        let below_offset = Some(offset as u64);
-        let retention = Retention {
-            below_offset,
-            limit_index: replica.group.committed(),
-            ..Retention::default()
-        };
-        // A batch goes when all of it is below: until then the log's start lies inside its first entry.
-        let whole = self.index.offset_to_keep(group.0, retention);
-        let trim = whole.map_or(replica.group.trim(), |trim| Trim {
-            index: trim.index,
-            term: trim.term,
-        });
-        self.submit_trim(group, trim, offset);
     }
 
     fn submit_trim(&mut self, group: GroupUid, trim: Trim, offset: i64) {
@@ -322,12 +320,12 @@ impl Shard {
 
     fn leading_log(&mut self, group: GroupUid) -> Result<(i64, i64), GroupError> {
         let replica = self.replicas.get_mut(&group).ok_or(GroupError::Unknown)?;
-        if !replica.leads() {
+        if !replica.serves() {
             return Err(GroupError::NotLeader(replica.hint()));
         }
         let log = replica
             .records()
-            .map(|records| (records.log.start_offset(), records.log.high_watermark()));
+            .map(|records| (records.log().start_offset(), records.log().high_watermark()));
         log.ok_or(GroupError::Unknown)
     }
 
@@ -356,7 +354,7 @@ impl Shard {
         let leading = self
             .replicas
             .values()
-            .filter(|replica| replica.leads())
+            .filter(|replica| replica.group().is_leader())
             .count();
         metrics.raft.groups.set_len(self.replicas.len());
         metrics.raft.leader_count.set_len(leading);

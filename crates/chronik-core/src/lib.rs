@@ -8,6 +8,7 @@
 //! - [`partition`]: what a Kafka partition adds to a group: offsets, epochs, idempotent producers.
 //! - [`catalog`]: the replicated state of the metadata group: topics, placement, configs, producer ids.
 //! - [`consumer_group`]: the classic group coordinator.
+//! - [`plan`]: where replicas go, and how a group gets from the members it has to those it should have.
 //! - [`fault`]: what the simulator may break on purpose.
 //! - [`wire`]: the small bounded reader and writer that the disk formats above share.
 
@@ -17,4 +18,5 @@ pub mod fault;
 pub mod group;
 pub mod ids;
 pub mod partition;
+pub mod plan;
 pub mod wire;

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::load::Loaded;
 use super::{Options, batch};
-use crate::broker::{Appended, Appends, Broker, PendingAppend};
+use crate::broker::{Appended, Appends, Broker, PendingAppend, all_replicas};
 
 /// Requests that may wait while a partition loads.
 const WAITING_MAX: usize = 1_024;
@@ -40,6 +40,8 @@ pub(super) enum Stage {
 pub(super) struct Serving {
     coordinator: Coordinator,
     config: LogConfig,
+    /// How many nodes hold the partition.
+    replicas: usize,
     open: BTreeMap<Ticket, oneshot::Sender<Result<Reply, GroupError>>>,
     tickets: u64,
     /// Ordered by the state machine and not yet handed to the log.
@@ -93,10 +95,10 @@ impl Partition {
         &mut self,
         now_ms: u64,
         options: &Options,
-        config: LogConfig,
+        (config, replicas): (LogConfig, usize),
         loaded: Loaded,
     ) {
-        let serving = Serving::new(now_ms, options, config, loaded);
+        let serving = Serving::new(now_ms, options, (config, replicas), loaded);
         let before = std::mem::replace(&mut self.stage, Stage::Serving(Box::new(serving)));
         if let Stage::Loading { waiting } = before {
             waiting.into_iter().for_each(|ask| self.ask(now_ms, ask));
@@ -120,10 +122,16 @@ impl Partition {
 }
 
 impl Serving {
-    fn new(now_ms: u64, options: &Options, config: LogConfig, loaded: Loaded) -> Serving {
+    fn new(
+        now_ms: u64,
+        options: &Options,
+        (config, replicas): (LogConfig, usize),
+        loaded: Loaded,
+    ) -> Serving {
         Serving {
             coordinator: Coordinator::load(options.groups.clone(), loaded.image, now_ms),
             config,
+            replicas,
             open: BTreeMap::new(),
             tickets: 0,
             to_write: Vec::new(),
@@ -234,7 +242,15 @@ impl Serving {
                 bytes,
                 outcome: None,
             });
-            match appends.push(group, &self.config, header, encoded, header.max_timestamp) {
+            let acks = all_replicas(&self.config, self.replicas);
+            match appends.push(
+                group,
+                &self.config,
+                header,
+                encoded,
+                acks,
+                header.max_timestamp,
+            ) {
                 Ok(pending) => on_their_way.push(OnItsWay {
                     group,
                     epoch,

@@ -26,7 +26,7 @@ use crate::metrics::Queue;
 
 /// Requests that are looked at before what they wrote is handed over.
 const BURST: usize = 256;
-/// How often leadership is looked at when nobody asks: it moves without the catalog changing.
+/// How often everything is looked at again, whatever was told: loads that failed are tried once more.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What a handle asks of the task.
@@ -95,6 +95,7 @@ impl Coordinators {
     /// Serves until `stopping` says so; then everyone who waits is sent elsewhere.
     pub async fn run(mut self, mut stopping: watch::Receiver<bool>) {
         let mut changes = self.broker.view_changes();
+        let mut leaders = self.broker.leader_changes();
         let mut looks = tokio::time::interval(LOOK_INTERVAL);
         loop {
             let deadline = self.next_deadline();
@@ -108,6 +109,7 @@ impl Coordinators {
                     None => break,
                 },
                 Ok(()) = changes.changed() => self.look(),
+                Ok(()) = leaders.changed() => self.look(),
                 _ = looks.tick() => self.look(),
                 () = tokio::time::sleep_until(deadline) => self.tick(),
             }
@@ -224,7 +226,7 @@ impl Coordinators {
         let config = self
             .broker
             .topic(OFFSETS_TOPIC)
-            .map(|topic| self.log_config(&topic));
+            .map(|topic| (self.log_config(&topic), replicas_of(&topic)));
         let Some(partition) = self
             .partitions
             .get_mut(&load.group)
@@ -357,6 +359,12 @@ async fn outcome(append: OnItsWay) -> Settled {
         batch,
         outcome,
     }
+}
+
+/// All partitions of the topic are held by as many nodes.
+fn replicas_of(topic: &Topic) -> usize {
+    let first = topic.partitions.first();
+    first.map_or(1, |partition| partition.replicas.len())
 }
 
 /// Returns once the node stops, or once nobody could tell.

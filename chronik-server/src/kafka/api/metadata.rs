@@ -17,7 +17,7 @@ use super::convert::{
     CLUSTER_OPERATIONS, OPERATIONS_NOT_ASKED, TOPIC_OPERATIONS, broker_id, text, topic_id,
     topic_name, uuid,
 };
-use crate::broker::{CreateRefused, TopicSpec, View};
+use crate::broker::{CreateRefused, Settings, TopicSpec, View};
 use crate::kafka::call::Call;
 use crate::kafka::error_code::ErrorCode;
 
@@ -68,7 +68,7 @@ pub(in crate::kafka) async fn handle(call: &Call, request: MetadataRequest) -> M
     let cluster_operations = request.include_cluster_authorized_operations
         && CLUSTER_OPERATIONS_IN.contains(&call.version());
     MetadataResponse::default()
-        .with_brokers(brokers(&view))
+        .with_brokers(brokers(&view, call.broker().settings()))
         .with_cluster_id(Some(text(&view.catalog.cluster_id)))
         .with_controller_id(broker_id(controller))
         .with_topics(topics)
@@ -122,7 +122,16 @@ async fn create_missing(
         .collect()
 }
 
-fn brokers(view: &View) -> Vec<MetadataResponseBroker> {
+/// Every node of the cluster. A node that belongs to none yet names itself, so that clients know whom they talk to.
+fn brokers(view: &View, settings: &Settings) -> Vec<MetadataResponseBroker> {
+    if view.catalog.nodes.is_empty() {
+        let (host, port) = &settings.kafka_address;
+        let this = MetadataResponseBroker::default()
+            .with_node_id(broker_id(settings.node))
+            .with_host(text(host))
+            .with_port((*port).into());
+        return vec![this];
+    }
     let broker = |node: &Arc<Node>| {
         MetadataResponseBroker::default()
             .with_node_id(broker_id(node.id))
@@ -211,12 +220,17 @@ impl Answer<'_> {
         } else {
             ErrorCode::LeaderNotAvailable
         };
+        let in_sync = partition
+            .replicas
+            .iter()
+            .filter(|node| self.view.is_in_sync(partition.group, **node))
+            .map(|node| broker_id(*node));
         MetadataResponsePartition::default()
             .with_error_code(error.number())
             .with_partition_index(index as i32)
             .with_leader_id(leader.node.map_or(NOBODY, broker_id))
             .with_leader_epoch(leader.epoch)
-            .with_isr_nodes(replicas.clone())
+            .with_isr_nodes(in_sync.collect())
             .with_replica_nodes(replicas)
     }
 }

@@ -16,7 +16,7 @@ use chronik_core::partition::batch::Compression;
 use tokio::time::{Instant, timeout_at};
 
 use super::redirect;
-use crate::broker::{AppendError, Appended, Appends, PendingAppend};
+use crate::broker::{Acks, AppendError, Appended, Appends, PendingAppend, all_replicas};
 use crate::clock::wall_ms;
 use crate::kafka::call::Call;
 use crate::kafka::dispatch::{CloseReason, Outcome, Reply};
@@ -29,6 +29,7 @@ use response::{PartitionAnswer, TopicAnswer};
 /// Clients before this version cannot read zstd.
 const ZSTD_FROM: i16 = 7;
 const NO_ACK: i16 = 0;
+const ALL: i16 = -1;
 
 /// Everything until the hand-over happens in this call, so that requests of a connection keep their order.
 pub(in crate::kafka) fn start(call: Call, request: ProduceRequest) -> Reply {
@@ -81,6 +82,7 @@ type TopicProgress = (Box<str>, Vec<Progress>);
 struct Terms {
     refusal: Option<(ErrorCode, &'static str)>,
     version: i16,
+    acks: i16,
     now_ms: i64,
     min_insync_replicas: u32,
 }
@@ -90,6 +92,7 @@ fn hand_over(call: &Call, request: ProduceRequest) -> Vec<TopicProgress> {
     let terms = Terms {
         refusal: refusal(&request),
         version: call.version(),
+        acks: request.acks,
         now_ms: wall_ms(),
         min_insync_replicas: broker.settings().min_insync_replicas,
     };
@@ -143,7 +146,11 @@ impl Terms {
             -1
         };
         let (records, bytes) = (header.record_count as u64, batch.len() as u64);
-        match appends.push(partition.group, &config, header, batch, self.now_ms) {
+        let acks = match self.acks {
+            ALL => all_replicas(&config, partition.replicas.len()),
+            _ => Acks::Leader,
+        };
+        match appends.push(partition.group, &config, header, batch, acks, self.now_ms) {
             Ok(append) => {
                 let pending = Pending {
                     index,

@@ -11,6 +11,13 @@ pub enum Command {
     /// Gives the cluster its id, once.
     Found {
         cluster_id: String,
+        /// Who votes in the metadata group.
+        voters: Vec<NodeId>,
+    },
+    /// A node with an empty data directory wants to take part.
+    Admit {
+        node: NodeId,
+        directory: [u8; 16],
     },
     /// Tells where a node can be reached; repeated whenever that changes.
     RegisterNode(Node),
@@ -42,15 +49,53 @@ pub struct NewTopic {
     pub configs: Vec<(String, String)>,
 }
 
-const VERSION: u8 = 1;
+/// Where a proposal came from, so that its proposer knows it again whoever leads and however often it was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Origin {
+    /// One life of a process.
+    pub boot: u64,
+    pub number: u64,
+}
+
+/// What the log of the metadata group consists of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    pub origin: Origin,
+    pub command: Command,
+}
+
+const VERSION: u8 = 2;
+
+impl Proposal {
+    pub fn encode(&self) -> Bytes {
+        let mut out = Writer::new();
+        out.u64(self.origin.boot)
+            .u64(self.origin.number)
+            .raw(&self.command.encode());
+        out.finish()
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Proposal, WireError> {
+        let mut input = Reader::new(bytes);
+        let origin = Origin {
+            boot: input.u64()?,
+            number: input.u64()?,
+        };
+        let command = Command::decode(&bytes[input.position()..])?;
+        Ok(Proposal { origin, command })
+    }
+}
 
 impl Command {
     pub fn encode(&self) -> Bytes {
         let mut out = Writer::new();
         out.u8(VERSION);
         match self {
-            Command::Found { cluster_id } => {
-                out.u8(1).text(cluster_id);
+            Command::Found { cluster_id, voters } => {
+                write_replicas(out.u8(1).text(cluster_id), voters);
+            }
+            Command::Admit { node, directory } => {
+                out.u8(8).u64(node.0).raw(directory);
             }
             Command::RegisterNode(node) => {
                 out.u8(2);
@@ -96,6 +141,11 @@ impl Command {
         let command = match input.u8()? {
             1 => Command::Found {
                 cluster_id: input.text()?,
+                voters: read_replicas(&mut input)?,
+            },
+            8 => Command::Admit {
+                node: NodeId(input.u64()?),
+                directory: input.array()?,
             },
             2 => Command::RegisterNode(read_node(&mut input)?),
             3 => Command::CreateTopics(read_all(&mut input, 26, read_new_topic)?),
@@ -126,6 +176,7 @@ impl Command {
 pub(super) fn write_node(out: &mut Writer, node: &Node) {
     out.u64(node.id.0)
         .u64(node.incarnation)
+        .text(&node.peer_address)
         .text(&node.kafka_host)
         .u16(node.kafka_port);
     write_option(out, node.rack.as_deref());
@@ -135,6 +186,7 @@ pub(super) fn read_node(input: &mut Reader<'_>) -> Result<Node, WireError> {
     Ok(Node {
         id: NodeId(input.u64()?),
         incarnation: input.u64()?,
+        peer_address: input.text()?,
         kafka_host: input.text()?,
         kafka_port: input.u16()?,
         rack: read_option(input)?,
@@ -193,7 +245,7 @@ fn read_option(input: &mut Reader<'_>) -> Result<Option<String>, WireError> {
     }
 }
 
-fn read_all<'a, T>(
+pub(super) fn read_all<'a, T>(
     input: &mut Reader<'a>,
     least_bytes: usize,
     read: impl Fn(&mut Reader<'a>) -> Result<T, WireError>,

@@ -14,9 +14,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use imbl::OrdMap;
 
-use crate::ids::{GroupUid, NodeId, TopicId};
+use crate::ids::{GroupUid, NodeId, ReplicaId, TopicId};
 use crate::wire::{Reader, WireError, Writer};
-pub use command::{Command, NewTopic};
+pub use command::{Command, NewTopic, Origin, Proposal};
 
 /// What the metadata group knows. `version` rises with every applied command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,15 +27,29 @@ pub struct Catalog {
     pub nodes: OrdMap<NodeId, Arc<Node>>,
     pub topics: OrdMap<Arc<str>, Arc<Topic>>,
     names: OrdMap<TopicId, Arc<str>>,
+    /// Who votes in the metadata group.
+    pub meta_voters: Vec<NodeId>,
+    /// The newest life of each node that ever was here.
+    lives: OrdMap<NodeId, Life>,
     next_uid: u64,
     next_producer_id: i64,
 }
 
-/// A node as clients are told to find it.
+/// One life of a node, from an empty data directory to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Life {
+    incarnation: u64,
+    /// Of the data directory; zero for those who founded the cluster.
+    directory: [u8; 16],
+}
+
+/// A node as clients and other nodes are told to find it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
     pub id: NodeId,
     pub incarnation: u64,
+    /// Where other nodes reach it, as `HOST:PORT`.
+    pub peer_address: String,
     pub kafka_host: String,
     pub kafka_port: u16,
     pub rack: Option<String>,
@@ -57,6 +71,8 @@ pub struct Topic {
 pub struct Partition {
     pub group: GroupUid,
     pub replicas: Vec<NodeId>,
+    /// The voters that it began with: a node that was wiped since then has another number.
+    pub born: Vec<ReplicaId>,
 }
 
 /// What became of a command. The groups to create or destroy are named, so that nobody compares catalogs.
@@ -67,6 +83,10 @@ pub enum Outcome {
     /// The first id of the block that was taken.
     ProducerIds {
         first: i64,
+    },
+    /// The life that a node begins in this cluster.
+    Admitted {
+        incarnation: u64,
     },
     Refused(Refused),
 }
@@ -97,9 +117,11 @@ pub enum Refused {
     NotMorePartitions { present: usize, wanted: usize },
     #[error("the cluster has the id {0} already")]
     AlreadyBorn(Arc<str>),
+    #[error("incarnation {got} of node {node} has ended: {newest} is its newest")]
+    EndedLife { node: NodeId, got: u64, newest: u64 },
 }
 
-const SNAPSHOT_VERSION: u8 = 1;
+const SNAPSHOT_VERSION: u8 = 2;
 
 impl Default for Catalog {
     fn default() -> Self {
@@ -109,6 +131,8 @@ impl Default for Catalog {
             nodes: OrdMap::new(),
             topics: OrdMap::new(),
             names: OrdMap::new(),
+            meta_voters: Vec::new(),
+            lives: OrdMap::new(),
             next_uid: GroupUid::FIRST_PARTITION.0,
             next_producer_id: 1,
         }
@@ -142,15 +166,23 @@ impl Catalog {
             .sum()
     }
 
+    /// The newest life of a node; one that nobody heard of begins with its first.
+    pub fn incarnation(&self, node: NodeId) -> u64 {
+        self.lives.get(&node).map_or(1, |life| life.incarnation)
+    }
+
+    /// What takes part in Raft groups for a node, as of now.
+    pub fn replica_on(&self, node: NodeId) -> ReplicaId {
+        ReplicaId::new(node, self.incarnation(node))
+    }
+
     /// Applies one committed command. The only way to change a catalog.
     pub fn apply(&mut self, command: Command) -> Outcome {
         self.version += 1;
         match command {
-            Command::Found { cluster_id } => self.found(cluster_id),
-            Command::RegisterNode(node) => {
-                self.nodes.insert(node.id, Arc::new(node));
-                Outcome::Done
-            }
+            Command::Found { cluster_id, voters } => self.found(cluster_id, voters),
+            Command::Admit { node, directory } => self.admit(node, directory),
+            Command::RegisterNode(node) => self.register(node),
             Command::CreateTopics(topics) => {
                 Outcome::Topics(topics.into_iter().map(|topic| self.create(topic)).collect())
             }
@@ -178,6 +210,11 @@ impl Catalog {
             .u64(self.version)
             .text(&self.cluster_id);
         out.u64(self.next_uid).i64(self.next_producer_id);
+        command::write_replicas(&mut out, &self.meta_voters);
+        out.count(self.lives.len());
+        for (node, life) in &self.lives {
+            out.u64(node.0).u64(life.incarnation).raw(&life.directory);
+        }
         out.count(self.nodes.len());
         for node in self.nodes.values() {
             command::write_node(&mut out, node);
@@ -202,6 +239,15 @@ impl Catalog {
         };
         catalog.next_uid = input.u64()?;
         catalog.next_producer_id = input.i64()?;
+        catalog.meta_voters = command::read_replicas(&mut input)?;
+        for _ in 0..input.count(32)? {
+            let node = NodeId(input.u64()?);
+            let life = Life {
+                incarnation: input.u64()?,
+                directory: input.array()?,
+            };
+            catalog.lives.insert(node, life);
+        }
         for _ in 0..input.count(16)? {
             let node = command::read_node(&mut input)?;
             catalog.nodes.insert(node.id, Arc::new(node));
@@ -215,11 +261,47 @@ impl Catalog {
         Ok(catalog)
     }
 
-    fn found(&mut self, cluster_id: String) -> Outcome {
+    fn found(&mut self, cluster_id: String, voters: Vec<NodeId>) -> Outcome {
         if !self.cluster_id.is_empty() {
             return Outcome::Refused(Refused::AlreadyBorn(self.cluster_id.clone()));
         }
         self.cluster_id = cluster_id.into();
+        let first = Life {
+            incarnation: 1,
+            directory: [0; 16],
+        };
+        voters
+            .iter()
+            .for_each(|node| _ = self.lives.insert(*node, first));
+        self.meta_voters = voters;
+        Outcome::Done
+    }
+
+    /// A node with an empty directory begins a new life, once however often it asks.
+    fn admit(&mut self, node: NodeId, directory: [u8; 16]) -> Outcome {
+        let before = self.lives.get(&node);
+        let incarnation = match before {
+            Some(life) if life.directory == directory => life.incarnation,
+            before => before.map_or(0, |life| life.incarnation) + 1,
+        };
+        let life = Life {
+            incarnation,
+            directory,
+        };
+        self.lives.insert(node, life);
+        Outcome::Admitted { incarnation }
+    }
+
+    fn register(&mut self, node: Node) -> Outcome {
+        let newest = self.incarnation(node.id);
+        if node.incarnation != newest {
+            return Outcome::Refused(Refused::EndedLife {
+                node: node.id,
+                got: node.incarnation,
+                newest,
+            });
+        }
+        self.nodes.insert(node.id, Arc::new(node));
         Outcome::Done
     }
 
@@ -303,7 +385,12 @@ impl Catalog {
     fn place(&mut self, replicas: Vec<NodeId>) -> Partition {
         let group = GroupUid(self.next_uid);
         self.next_uid += 1;
-        Partition { group, replicas }
+        let born = replicas.iter().map(|node| self.replica_on(*node)).collect();
+        Partition {
+            group,
+            replicas,
+            born,
+        }
     }
 }
 
@@ -315,6 +402,8 @@ fn write_topic(out: &mut Writer, topic: &Topic) {
     for partition in &topic.partitions {
         out.u64(partition.group.0);
         command::write_replicas(out, &partition.replicas);
+        out.count(partition.born.len());
+        partition.born.iter().for_each(|born| _ = out.u64(born.0));
     }
     out.count(topic.configs.len());
     for (key, value) in &topic.configs {
@@ -327,10 +416,11 @@ fn read_topic(input: &mut Reader<'_>) -> Result<Topic, WireError> {
     let name = input.text()?.into();
     let internal = input.u8()? != 0;
     let mut partitions = Vec::new();
-    for _ in 0..input.count(12)? {
+    for _ in 0..input.count(16)? {
         partitions.push(Partition {
             group: GroupUid(input.u64()?),
             replicas: command::read_replicas(input)?,
+            born: command::read_all(input, 8, |input| Ok(ReplicaId(input.u64()?)))?,
         });
     }
     let mut configs = OrdMap::new();

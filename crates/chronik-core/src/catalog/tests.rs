@@ -62,6 +62,47 @@ fn one_bad_topic_does_not_stop_the_others() {
 }
 
 #[test]
+fn a_wiped_node_begins_another_life_and_the_old_one_never_returns() {
+    let mut catalog = Catalog::default();
+    catalog.apply(Command::Found {
+        cluster_id: "c".to_owned(),
+        voters: vec![NodeId(1), NodeId(2)],
+    });
+    let node = |incarnation| Node {
+        id: NodeId(2),
+        incarnation,
+        peer_address: "two:9192".to_owned(),
+        kafka_host: "two".to_owned(),
+        kafka_port: 9092,
+        rack: None,
+    };
+    assert_eq!(catalog.apply(Command::RegisterNode(node(1))), Outcome::Done);
+    for _ in 0..2 {
+        let admit = Command::Admit {
+            node: NodeId(2),
+            directory: [9; 16],
+        };
+        let admitted = Outcome::Admitted { incarnation: 2 };
+        assert_eq!(
+            catalog.apply(admit),
+            admitted,
+            "asking twice is asking once"
+        );
+    }
+    assert_eq!(
+        catalog.apply(Command::RegisterNode(node(1))),
+        Outcome::Refused(Refused::EndedLife {
+            node: NodeId(2),
+            got: 1,
+            newest: 2
+        })
+    );
+    assert_eq!(catalog.apply(Command::RegisterNode(node(2))), Outcome::Done);
+    assert_eq!(catalog.replica_on(NodeId(2)).incarnation(), 2);
+    assert_eq!(catalog.replica_on(NodeId(1)).node(), NodeId(1));
+}
+
+#[test]
 fn configs_are_checked_with_a_reason() {
     assert_eq!(topic_config::check("retention.ms", "-1"), Ok(()));
     for (key, value, reason) in [
@@ -101,7 +142,8 @@ proptest! {
     #[test]
     fn a_catalog_survives_its_bytes(names in prop::collection::btree_set("[a-z]{1,9}", 0..9), count in 1usize..5) {
         let mut catalog = Catalog::default();
-        catalog.apply(Command::Found { cluster_id: "c".to_owned() });
+        catalog.apply(Command::Found { cluster_id: "c".to_owned(), voters: vec![NodeId(1), NodeId(2)] });
+        catalog.apply(Command::Admit { node: NodeId(2), directory: [7; 16] });
         let create = Command::CreateTopics(names.iter().map(|name| topic(name, count)).collect());
         prop_assert_eq!(&Command::decode(&create.encode()).unwrap(), &create);
         catalog.apply(create);

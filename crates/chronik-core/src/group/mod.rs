@@ -220,6 +220,11 @@ impl Group {
         self.node.raft.state == StateRole::Leader
     }
 
+    /// It asked for votes in a term of its own: standing again would begin another one.
+    pub fn is_candidate(&self) -> bool {
+        self.node.raft.state == StateRole::Candidate
+    }
+
     pub fn term(&self) -> u64 {
         self.node.raft.term
     }
@@ -290,10 +295,13 @@ impl Group {
 
     /// The last entry that at least `count` voters hold durably, as far as the leader knows.
     pub fn held_by(&self, count: usize) -> u64 {
-        let voters = self.node.raft.prs().conf().voters().ids();
-        if count <= voters.len() / 2 + 1 {
+        let members = self.node.store().conf_state();
+        let majority = |voters: usize| if voters == 0 { 0 } else { voters / 2 + 1 };
+        let certain = majority(members.voters.len()).max(majority(members.voters_outgoing.len()));
+        if count <= certain {
             return self.committed;
         }
+        let voters = self.node.raft.prs().conf().voters().ids();
         let progress = self.node.raft.prs();
         let mut matched: Vec<u64> = voters
             .iter()

@@ -57,6 +57,8 @@ pub(crate) struct Clients {
     pub(crate) all: Vec<Client>,
     /// Whom an answer is for.
     tickets: BTreeMap<Ticket, (usize, BatchName)>,
+    /// How many replicas were asked to hold what is on its way.
+    pub(crate) asked: BTreeMap<Ticket, usize>,
     next_ticket: Ticket,
     next_payload: u64,
     /// No new batches: only what is not acknowledged yet.
@@ -191,12 +193,8 @@ impl Clients {
     /// How many replicas must hold a batch before its client is told, unless it may have been told before.
     pub(crate) fn least_replicas(&self, ticket: Ticket) -> Option<usize> {
         let (client, name) = self.tickets.get(&ticket)?;
-        let client = &self.all[*client];
-        let is_first = client.attempts(*name) == 1;
-        match client.acks {
-            Acks::All { least_replicas } if is_first => Some(least_replicas),
-            _ => None,
-        }
+        let is_first = self.all[*client].attempts(*name) == 1;
+        self.asked.get(&ticket).copied().filter(|_| is_first)
     }
 
     pub(crate) fn answered(
@@ -208,6 +206,7 @@ impl Clients {
         rng: &mut Rng,
         coverage: &mut Coverage,
     ) {
+        self.asked.remove(&ticket);
         let Some((client, name)) = self.tickets.remove(&ticket) else {
             return;
         };

@@ -374,7 +374,7 @@ impl World {
             Answer::Appended { base_offset } => {
                 let name = self.clients.name(ticket);
                 self.truths[group].acknowledged(name, base_offset);
-                self.check_held(node, group, ticket, base_offset);
+                self.check_held(group, ticket, base_offset);
                 None
             }
             Answer::NotLeader(leadership) if leadership.leader != 0 => {
@@ -402,7 +402,7 @@ impl World {
     }
 
     /// As many replicas hold it as the client asked for, in the eyes of their disks.
-    fn check_held(&self, node: usize, group: usize, ticket: Ticket, base_offset: i64) {
+    fn check_held(&self, group: usize, ticket: Ticket, base_offset: i64) {
         let Some(least) = self.clients.least_replicas(ticket) else {
             return;
         };
@@ -410,14 +410,21 @@ impl World {
         let Some((index, term)) = truth.place_of(base_offset) else {
             return;
         };
-        let members = &self.nodes[node].hosted[&group].members;
-        let least = least.min(members.voters.len());
-        let holds = |replica: &&u64| {
-            let disk = &self.nodes[slot(**replica)].disk;
-            disk.holds(group, **replica, index, term)
+        // Whoever was a member when it was written may have gone since then.
+        if truth.members.0 > index {
+            return;
+        }
+        let holds = |node: &&crate::world::Node| {
+            let hosted = node.hosted.get(&group).map_or(0, |hosted| hosted.id);
+            node.disk.holds(group, hosted, index, term)
         };
+        let known = self
+            .nodes
+            .iter()
+            .filter(|node| node.hosted.contains_key(&group));
+        let down = self.nodes.len() - known.clone().count();
         assert!(
-            members.is_joint() || members.voters.iter().filter(holds).count() >= least,
+            known.filter(holds).count() + down >= least,
             "acknowledged is held by as many as asked for: entry {index}"
         );
     }

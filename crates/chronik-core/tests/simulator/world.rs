@@ -553,15 +553,17 @@ impl World {
             self.after(1000, Event::Reply(ticket, nowhere, None));
             return;
         }
+        let voters = self.nodes[target].hosted[&group].members.voters.len();
+        let acks = match acks {
+            Acks::Leader => Acks::Leader,
+            // Nobody asks for more replicas than there are.
+            Acks::All { least_replicas } => {
+                let least_replicas = least_replicas.min(voters);
+                self.clients.asked.insert(ticket, least_replicas);
+                Acks::All { least_replicas }
+            }
+        };
         self.with_now(target, group, |replica| {
-            let voters = replica.group().members().voters.len();
-            let acks = match acks {
-                Acks::Leader => Acks::Leader,
-                // Nobody asks for more replicas than there are.
-                Acks::All { least_replicas } => Acks::All {
-                    least_replicas: least_replicas.min(voters),
-                },
-            };
             replica.produce(ticket, header, bytes, acks)
         });
         if let Some(hosted) = self.nodes[target].hosted.get(&group) {

@@ -1,0 +1,365 @@
+//! Who stands for election when: at once where nobody leads and this node should, later where others come first.
+//!
+//! Raft's own timeouts remain as the backup. What is done here costs at most a vote that is refused: safety is Raft's.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::time::{Duration, Instant};
+
+use chronik_core::ids::{GroupUid, NodeId, ReplicaId};
+use tokio::sync::oneshot;
+use tracing::{info, warn};
+
+use super::replica::Replica;
+use super::shard::Shard;
+use crate::peer::Liveness;
+
+/// What is known of other nodes, and when which group is looked at.
+#[derive(Default)]
+pub(super) struct Elections {
+    /// Nodes that are there, and since when.
+    alive: BTreeMap<NodeId, Instant>,
+    due: BinaryHeap<Reverse<(Instant, GroupUid)>>,
+    scheduled: BTreeSet<GroupUid>,
+    /// When this node stood last, of groups that have no leader since then.
+    stood_at: BTreeMap<GroupUid, Instant>,
+    handing_over: Option<HandOver>,
+}
+
+/// This node stops: it leads nothing that another one could lead.
+struct HandOver {
+    reply: oneshot::Sender<()>,
+}
+
+/// Between the candidacies of two survivors: the first must have had its chance.
+const RANK_PAUSE: Duration = Duration::from_millis(400);
+/// How soon a candidacy that came to nothing is repeated: survivors do not notice a death in the same millisecond,
+/// and those who have not yet refuse without a word.
+const REPEAT_AFTER: Duration = Duration::from_millis(50);
+/// Votes that were asked for get this long to arrive: standing again begins another term.
+const VOTES_AFTER: Duration = Duration::from_millis(500);
+/// A node that starts waits for signs of a leader first: heartbeats come twice a second.
+const START_PAUSE: Duration = Duration::from_millis(600);
+/// An election that others began gets this long.
+const OTHERS_PAUSE: Duration = Duration::from_millis(500);
+/// Candidacies in one cycle, so that a dead node with many leaders does not stall everything else.
+const MAX_CAMPAIGNS: usize = 200;
+/// A node that just came back may be about to go again.
+const SETTLED_AFTER: Duration = Duration::from_secs(10);
+/// Leaders that move back to their preferred nodes at once.
+const MAX_TRANSFERS: usize = 50;
+
+impl Elections {
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.due.peek().map(|Reverse((due, _))| *due)
+    }
+
+    pub(super) fn is_handing_over(&self) -> bool {
+        self.handing_over.is_some()
+    }
+
+    pub(super) fn is_alive(&self, node: NodeId) -> bool {
+        self.alive.contains_key(&node)
+    }
+
+    fn schedule(&mut self, group: GroupUid, at: Instant) {
+        if self.scheduled.insert(group) {
+            self.due.push(Reverse((at, group)));
+        }
+    }
+}
+
+impl Shard {
+    pub(super) fn liveness(&mut self, change: Liveness) {
+        match change {
+            Liveness::Alive { node, .. } => {
+                info!(%node, "node is alive");
+                self.elections.alive.insert(node, Instant::now());
+                self.look_for_leaders(START_PAUSE);
+            }
+            Liveness::Suspect(node) => {
+                warn!(%node, "node is suspected: others lead its partitions");
+                self.elections.alive.remove(&node);
+                self.suspect(node);
+            }
+            Liveness::Unreachable(node) => self.unreachable(node),
+        }
+    }
+
+    /// A group just began here: the first of its nodes that is there stands at once, and alone.
+    pub(super) fn elect_newborn(&mut self, group: GroupUid) {
+        let Some(rank) = self.rank(group) else {
+            return;
+        };
+        let pause = RANK_PAUSE * rank;
+        self.elections.schedule(group, Instant::now() + pause);
+    }
+
+    /// Every group of the last run looks for a leader.
+    pub(super) fn elect_after_start(&mut self) {
+        let now = Instant::now();
+        let groups: Vec<GroupUid> = self.replicas.keys().copied().collect();
+        for group in groups {
+            match self.replicas[&group].group().is_alone() {
+                true => self.elections.schedule(group, now),
+                false => self.elections.schedule(group, now + START_PAUSE),
+            }
+        }
+    }
+
+    /// A group lost its leader, or an election began: if it comes to nothing, this node helps.
+    pub(super) fn leader_lost(&mut self, group: GroupUid) {
+        if let Some(rank) = self.rank(group) {
+            let pause = OTHERS_PAUSE + RANK_PAUSE * rank;
+            self.elections.schedule(group, Instant::now() + pause);
+        }
+    }
+
+    /// Stands for election where it is time.
+    pub(super) fn run_elections(&mut self) {
+        let now = Instant::now();
+        for _ in 0..MAX_CAMPAIGNS {
+            let is_due = |due: &Reverse<(Instant, GroupUid)>| due.0.0 <= now;
+            if !self.elections.due.peek().is_some_and(is_due) {
+                break;
+            }
+            let Reverse((_, group)) = self.elections.due.pop().expect("there is one");
+            self.elections.scheduled.remove(&group);
+            self.stand(group, now);
+        }
+    }
+
+    /// Lets others lead, as this node stops.
+    pub(super) fn hand_over(&mut self, reply: oneshot::Sender<()>) {
+        self.elections.handing_over = Some(HandOver { reply });
+        info!(
+            groups = self.led_groups().len(),
+            "leadership is handed over"
+        );
+        self.transfer_everything();
+        self.note_handed_over();
+    }
+
+    /// Whoever waits for the end of the hand-over is told once nothing is left to hand over.
+    pub(super) fn note_handed_over(&mut self) {
+        if self.elections.handing_over.is_none() {
+            return;
+        }
+        let left = self
+            .led_groups()
+            .into_iter()
+            .filter(|group| self.successor(*group).is_some())
+            .count();
+        if left == 0
+            && let Some(done) = self.elections.handing_over.take()
+        {
+            let _ = done.reply.send(());
+        }
+    }
+
+    /// Tries again to hand over what was not taken.
+    pub(super) fn push_hand_over(&mut self) {
+        if self.elections.is_handing_over() {
+            self.transfer_everything();
+            self.note_handed_over();
+        }
+    }
+
+    /// Hands over whatever another node could lead.
+    pub(super) fn transfer_everything(&mut self) {
+        self.led_groups()
+            .into_iter()
+            .for_each(|group| self.transfer_away(group));
+    }
+
+    /// Leads back to preferred nodes what others lead, a few at a time.
+    pub(super) fn balance_leaders(&mut self) {
+        if self.elections.is_handing_over() {
+            return;
+        }
+        let settled = |node: &NodeId| {
+            let since = self.elections.alive.get(node);
+            since.is_some_and(|since| since.elapsed() >= SETTLED_AFTER)
+        };
+        let mut moves = Vec::new();
+        for (uid, replica) in &self.replicas {
+            let Some(preferred) = replica.preference.first().filter(|node| settled(node)) else {
+                continue;
+            };
+            if *preferred == self.settings.node || !replica.serves() || moves.len() == MAX_TRANSFERS
+            {
+                continue;
+            }
+            let group = replica.group();
+            let members = group.members();
+            let of_node = |voter: &&u64| ReplicaId(**voter).node() == *preferred;
+            let Some(to) = members.voters.iter().find(of_node).copied() else {
+                continue;
+            };
+            let peers = group.peers();
+            let has_all = |matched: u64| matched + 64 >= group.last_index();
+            if group.is_in_sync(to)
+                && peers
+                    .iter()
+                    .any(|peer| peer.replica == to && has_all(peer.matched))
+            {
+                moves.push((*uid, to));
+            }
+        }
+        for (group, to) in moves {
+            self.transfer(group, to);
+        }
+    }
+
+    fn stand(&mut self, group: GroupUid, now: Instant) {
+        let Some(replica) = self.replicas.get(&group) else {
+            return;
+        };
+        if replica.group().leadership().leader != 0 || self.elections.is_handing_over() {
+            self.elections.stood_at.remove(&group);
+            return;
+        }
+        let Some(rank) = self.rank(group) else {
+            return;
+        };
+        let stood_at = self.elections.stood_at.get(&group);
+        let is_waiting = replica.group().is_candidate()
+            && stood_at.is_some_and(|stood_at| now - *stood_at < VOTES_AFTER);
+        if !is_waiting && let Some(replica) = self.replicas.get_mut(&group) {
+            replica.campaign();
+            self.elections.stood_at.insert(group, now);
+            self.touch(group);
+        }
+        self.elections
+            .schedule(group, now + REPEAT_AFTER + RANK_PAUSE * rank);
+    }
+
+    /// How many of a group's voters that are there come before this one; none if they are too few to elect anybody.
+    fn rank(&self, group: GroupUid) -> Option<u32> {
+        let replica = self.replicas.get(&group)?;
+        let members = replica.group().members();
+        let me = self.settings.node;
+        let is_there = |node: NodeId| node == me || self.elections.alive.contains_key(&node);
+        if !members.is_majority(|voter| is_there(ReplicaId(voter).node())) {
+            return None;
+        }
+        let mut nodes: Vec<NodeId> = members
+            .voters
+            .iter()
+            .map(|voter| ReplicaId(*voter).node())
+            .filter(|node| is_there(*node))
+            .collect();
+        let place = |node: &NodeId| {
+            let preferred = replica.preference.iter().position(|other| other == node);
+            (preferred.unwrap_or(usize::MAX), *node)
+        };
+        nodes.sort_unstable_by_key(place);
+        let rank = nodes.iter().position(|node| *node == me)?;
+        u32::try_from(rank).ok()
+    }
+
+    /// Groups without a leader are looked at soon.
+    fn look_for_leaders(&mut self, pause: Duration) {
+        let leaderless = |replica: &Replica| replica.group().leadership().leader == 0;
+        let groups: Vec<GroupUid> = self
+            .replicas
+            .iter()
+            .filter(|(_, replica)| leaderless(replica))
+            .map(|(group, _)| *group)
+            .collect();
+        let now = Instant::now();
+        for group in groups {
+            // A group that never had an entry has no leader to wait for.
+            let is_newborn = self.replicas[&group].group().last_index() == 1;
+            let pause = if is_newborn { Duration::ZERO } else { pause };
+            if let Some(rank) = self.rank(group) {
+                self.elections
+                    .schedule(group, now + pause + RANK_PAUSE * rank);
+            }
+        }
+    }
+
+    /// The leaders of a node are given up: whoever is first among the survivors stands.
+    fn suspect(&mut self, node: NodeId) {
+        let now = Instant::now();
+        let led_there = |replica: &Replica| {
+            let leader = replica.group().leadership().leader;
+            leader != 0 && ReplicaId(leader).node() == node
+        };
+        let groups: Vec<GroupUid> = self
+            .replicas
+            .iter()
+            .filter(|(_, replica)| led_there(replica))
+            .map(|(group, _)| *group)
+            .collect();
+        for group in groups {
+            let replica = self.replicas.get_mut(&group).expect("it is among the keys");
+            let leader = replica.group().leadership().leader;
+            replica.suspect(leader);
+            self.touch(group);
+            if let Some(rank) = self.rank(group) {
+                self.elections.schedule(group, now + RANK_PAUSE * rank);
+            }
+        }
+        self.unreachable(node);
+    }
+
+    /// What was sent to a node may be lost: leaders probe before they send more.
+    fn unreachable(&mut self, node: NodeId) {
+        for replica in self.replicas.values_mut() {
+            if !replica.group().is_leader() {
+                continue;
+            }
+            let members = replica.group().members();
+            let all = members.voters.iter().chain(&members.learners);
+            let there = all
+                .copied()
+                .find(|member| ReplicaId(*member).node() == node);
+            if let Some(peer) = there {
+                replica.unreachable(peer);
+            }
+        }
+    }
+
+    fn led_groups(&self) -> Vec<GroupUid> {
+        self.replicas
+            .iter()
+            .filter(|(_, replica)| replica.group().is_leader())
+            .map(|(group, _)| *group)
+            .collect()
+    }
+
+    fn transfer_away(&mut self, group: GroupUid) {
+        if let Some(to) = self.successor(group) {
+            self.transfer(group, to);
+        }
+    }
+
+    fn transfer(&mut self, group: GroupUid, to: u64) {
+        let replica = self
+            .replicas
+            .get_mut(&group)
+            .expect("only hosted groups are led");
+        if replica.transfer(to).is_ok() {
+            self.touch(group);
+        }
+    }
+
+    /// The voter that is there and has most of the log.
+    fn successor(&self, group: GroupUid) -> Option<u64> {
+        let group = self.replicas.get(&group)?.group();
+        let members = group.members();
+        let peers = group.peers();
+        peers
+            .iter()
+            .filter(|peer| {
+                peer.replica != group.replica() && members.voters.contains(&peer.replica)
+            })
+            .filter(|peer| {
+                let node = ReplicaId(peer.replica).node();
+                self.elections.alive.contains_key(&node)
+            })
+            .max_by_key(|peer| peer.matched)
+            .map(|peer| peer.replica)
+    }
+}

@@ -1,0 +1,107 @@
+//! What leaders tell all nodes of their groups: who leads, and who keeps up.
+//!
+//! Nodes with a replica learn leaders by Raft; the others, and everybody about replicas that lag, learn them here.
+
+use std::collections::BTreeMap;
+
+use chronik_core::ids::{GroupUid, NodeId, ReplicaId};
+use chronik_core::wire::{Reader, WireError, Writer};
+
+use super::shard::Shard;
+
+/// One group as its leader sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Leads {
+    pub(crate) group: GroupUid,
+    pub(crate) epoch: i32,
+    /// Nodes that hold it and do not keep up.
+    pub(crate) lagging: Vec<NodeId>,
+}
+
+/// What was told last, and when everything has to be told again.
+#[derive(Default)]
+pub(super) struct Gossip {
+    told: BTreeMap<GroupUid, Leads>,
+    rounds: u32,
+}
+
+/// Every so many rounds everything is told: somebody may have missed something.
+const TELL_ALL_EVERY: u32 = 10;
+
+impl Shard {
+    /// Tells what changed of the groups that this node leads.
+    pub(super) fn gossip(&mut self) {
+        self.gossip.rounds += 1;
+        let tells_all = self.gossip.rounds.is_multiple_of(TELL_ALL_EVERY);
+        let mut leads = BTreeMap::new();
+        for (uid, replica) in &self.replicas {
+            if !replica.serves() || *uid == GroupUid::META {
+                continue;
+            }
+            let group = replica.group();
+            let members = group.members();
+            let lagging = members
+                .voters
+                .iter()
+                .filter(|voter| !group.is_in_sync(**voter))
+                .map(|voter| ReplicaId(*voter).node())
+                .collect();
+            let told = Leads {
+                group: *uid,
+                epoch: replica.epoch(),
+                lagging,
+            };
+            replica.status.set_lagging(&told.lagging);
+            leads.insert(*uid, told);
+        }
+        let is_news = |told: &&Leads| tells_all || self.gossip.told.get(&told.group) != Some(told);
+        let news: Vec<Leads> = leads.values().filter(is_news).cloned().collect();
+        self.gossip.told = leads;
+        if !news.is_empty() {
+            // Whoever carries it is busy: the next round that tells all makes up for it.
+            let _ = self.news.try_send(news);
+        }
+    }
+
+    /// What another node says of the groups that it leads.
+    pub(super) fn hear(&mut self, from: NodeId, news: Vec<Leads>) {
+        for Leads {
+            group,
+            epoch,
+            lagging,
+        } in news
+        {
+            let Some(status) = self.statuses.get(&group).cloned() else {
+                continue;
+            };
+            let known = status.leader();
+            let is_hosted = self.replicas.contains_key(&group);
+            if !is_hosted && epoch >= known.epoch {
+                status.publish(epoch, Some(from));
+                self.group_has_leader(group);
+            }
+            if epoch >= known.epoch {
+                status.set_lagging(&lagging);
+            }
+        }
+    }
+}
+
+impl Leads {
+    pub(crate) fn write(&self, out: &mut Writer) {
+        out.u64(self.group.0)
+            .i32(self.epoch)
+            .count(self.lagging.len());
+        self.lagging.iter().for_each(|node| _ = out.u64(node.0));
+    }
+
+    pub(crate) fn read(input: &mut Reader<'_>) -> Result<Leads, WireError> {
+        Ok(Leads {
+            group: GroupUid(input.u64()?),
+            epoch: input.i32()?,
+            lagging: (0..input.count(8)?)
+                .map(|_| Ok(NodeId(input.u64()?)))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}

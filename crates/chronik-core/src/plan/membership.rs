@@ -1,0 +1,56 @@
+//! The next step from the members that a group has to those that it should have.
+//!
+//! A replica learns first, and votes only once it has caught up; whom it replaces leaves in the same step, through a
+//! joint state, so that the group never has fewer voters that can be reached.
+
+use crate::group::{Change, Members, Peer};
+
+/// The changes to propose now; none if the group is as it should be or must wait. `wanted` are the voters that
+/// should be, `peers` what the leader knows of the present members, `committed` how far the leader is.
+pub fn next_step(
+    members: &Members,
+    wanted: &[u64],
+    peers: &[Peer],
+    committed: u64,
+) -> Option<Vec<Change>> {
+    if members.is_joint() || wanted.is_empty() {
+        return None;
+    }
+    let missing = wanted.iter().find(|replica| !members.contains(**replica));
+    if let Some(replica) = missing {
+        return Some(vec![Change::Learner(*replica)]);
+    }
+    let is_ready = |replica: u64| {
+        let peer = peers.iter().find(|peer| peer.replica == replica);
+        peer.is_some_and(|peer| peer.is_active && peer.matched + MOST_BEHIND >= committed)
+    };
+    let learns = |replica: &&u64| members.learners.contains(replica);
+    let ready = wanted
+        .iter()
+        .filter(learns)
+        .find(|replica| is_ready(**replica));
+    let leaving = members.voters.iter().find(|voter| !wanted.contains(voter));
+    match (ready, leaving) {
+        (Some(ready), Some(leaving)) => Some(vec![Change::Voter(*ready), Change::Remove(*leaving)]),
+        (Some(ready), None) => Some(vec![Change::Voter(*ready)]),
+        // Nobody leaves before those who stay can vote.
+        (None, _)
+            if wanted
+                .iter()
+                .any(|replica| members.learners.contains(replica)) =>
+        {
+            None
+        }
+        (None, Some(leaving)) => Some(vec![Change::Remove(*leaving)]),
+        (None, None) => {
+            let stray = members
+                .learners
+                .iter()
+                .find(|learner| !wanted.contains(learner));
+            stray.map(|learner| vec![Change::Remove(*learner)])
+        }
+    }
+}
+
+/// Entries that a learner may lack when it becomes a voter.
+const MOST_BEHIND: u64 = 64;

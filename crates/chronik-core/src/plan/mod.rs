@@ -1,0 +1,7 @@
+//! Pure planners: from what is to what should be next, for somebody else to carry out.
+
+pub mod membership;
+pub mod placement;
+
+#[cfg(test)]
+mod tests;
