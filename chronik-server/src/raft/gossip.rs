@@ -31,6 +31,9 @@ const TELL_ALL_EVERY: u32 = 10;
 impl Shard {
     /// Tells what changed of the groups that this node leads.
     pub(super) fn gossip(&mut self) {
+        if self.is_single() {
+            return;
+        }
         self.gossip.rounds += 1;
         let tells_all = self.gossip.rounds.is_multiple_of(TELL_ALL_EVERY);
         let mut leads = BTreeMap::new();

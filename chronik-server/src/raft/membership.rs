@@ -130,6 +130,9 @@ impl Shard {
 
     /// Every group that this node leads takes one step towards the members that it should have.
     pub(super) fn reconcile_members(&mut self) {
+        if self.is_single() {
+            return;
+        }
         let Some(meta) = self.meta() else {
             return;
         };

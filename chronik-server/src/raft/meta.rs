@@ -222,6 +222,12 @@ impl Shard {
         }
     }
 
+    /// Nobody else is there to hold anything or to be told anything.
+    pub(super) fn is_single(&self) -> bool {
+        self.meta()
+            .is_none_or(|meta| meta.catalog.nodes.len().max(meta.catalog.meta_voters.len()) <= 1)
+    }
+
     pub(super) fn publish_view(&mut self) {
         let Some(meta) = self.meta() else {
             return;
