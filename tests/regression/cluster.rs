@@ -130,6 +130,69 @@ fn the_loss_of_a_leader_loses_no_record() {
     three.finish();
 }
 
+#[test]
+#[ignore = "this build serves one node"]
+fn nodes_that_stop_in_order_one_after_the_other_lose_nothing() {
+    let mut three = Three::new();
+    three.start().unwrap();
+    three.create_topic(1);
+    let mut expected = Vec::new();
+    for id in ALL {
+        let other = id % ALL.len() + 1;
+        three.node_mut(id).stop().unwrap();
+        three.produce(other, 0, &format!("without {id}"));
+        expected.push(format!("without {id}"));
+        three.node_mut(id).begin().unwrap();
+    }
+    assert_eq!(three.read(0), expected);
+    three.agree();
+    three.finish();
+}
+
+#[test]
+#[ignore = "a wiped node is told to be in sync before its new replica is"]
+fn a_wiped_node_comes_back_with_everything() {
+    if is_kafka_the_target() {
+        // Its folder would have to be formatted again.
+        return;
+    }
+    let mut three = Three::new();
+    three.start().unwrap();
+    three.create_topic(3);
+    three.produce(1, 0, "before");
+    three.node_mut(2).kill().unwrap();
+    three.node_mut(2).wipe().unwrap();
+    three.node_mut(2).begin().unwrap();
+    three.await_in_sync(1);
+    // With the wiped node as half of the majority, what it holds must be whole.
+    three.node_mut(3).kill().unwrap();
+    three.produce(1, 0, "after");
+    assert_eq!(three.read(0), ["before", "after"]);
+    three.node_mut(3).begin().unwrap();
+    three.agree();
+    three.finish();
+}
+
+#[test]
+#[ignore = "this build serves one node"]
+fn topics_with_fewer_replicas_are_created_on_any_node_and_served_by_their_holders() {
+    let mut three = Three::new();
+    three.start().unwrap();
+    for (asked, replicas) in [(1, 1), (2, 2), (3, 3)] {
+        let topic = format!("replicas-{replicas}");
+        let mut wire = Wire::connect_to(three.node(asked).kafka_address());
+        assert_eq!(try_create(&mut wire, &topic, replicas), 0);
+        three.await_leader(asked, &topic, 0, &ALL).unwrap();
+        for id in ALL {
+            three.produce_to(id, &topic, 0, "a record");
+            let metadata = three.metadata(id, Some(&[&topic])).unwrap();
+            let found = &metadata.partitions(&topic)[0];
+            assert_eq!(found.replicas.len(), replicas);
+        }
+    }
+    three.finish();
+}
+
 /// Three nodes in a folder of their own, killed when the test ends.
 struct Three {
     cluster: Cluster,
@@ -251,6 +314,16 @@ impl Three {
         self.await_metadata(id, "leaders of all partitions", |metadata| {
             let partitions = metadata.partitions(TOPIC);
             partitions.len() == PARTITIONS && partitions.iter().all(|known| known.leader.is_some())
+        })
+        .unwrap();
+    }
+
+    /// Waits until this node tells all replicas of the topic to be in sync.
+    fn await_in_sync(&self, id: usize) {
+        self.await_metadata(id, "all replicas in sync", |metadata| {
+            let partitions = metadata.partitions(TOPIC);
+            let mut partitions = partitions.iter();
+            partitions.all(|known| known.in_sync.len() == ALL.len())
         })
         .unwrap();
     }

@@ -3,7 +3,7 @@
 mod load;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chronik_local::{ChronikOptions, Cluster, KafkaOptions, foreign, kafka, wait};
 use clap::{Args, ValueEnum};
@@ -58,6 +58,8 @@ struct Row {
     client: Client,
     fault: Fault,
     gaps_ms: Vec<f64>,
+    /// Until the other nodes told a new leader of every partition, in each round.
+    leaders_ms: Vec<f64>,
     failed: u64,
 }
 
@@ -73,7 +75,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     }
     output::heading("longest pause of a partition's acknowledgements, in milliseconds");
     output::line(
-        "broker        client      fault  rounds     min   median      max  failed records",
+        "broker        client      fault  rounds     min   median      max  failed records  leaders: median      max",
     );
     for row in &rows {
         output::line(&row.to_string());
@@ -142,6 +144,7 @@ fn measure(kind: Kind, server: &Path, options: &Options) -> Result<Vec<Row>, Xta
                 client: *client,
                 fault: *fault,
                 gaps_ms: Vec::new(),
+                leaders_ms: Vec::new(),
                 failed: 0,
             };
             for _ in 0..options.rounds {
@@ -160,13 +163,16 @@ fn round(cluster: &mut Cluster, row: &mut Row) -> Outcome {
     let all = cluster.ids();
     let leader = cluster.await_leader(all[0], TOPIC, 0, &all)?;
     load.say("fault")?;
+    let begin = Instant::now();
     row.fault.make(cluster, leader)?;
+    await_other_leaders(cluster, leader)?;
+    let leaders_ms = begin.elapsed().as_secs_f64() * 1e3;
     let recovered = load.await_word("recovered");
     row.fault.heal(cluster, leader)?;
     recovered?;
     let outcome = load.finish()?;
     output::line(&format!(
-        "{}, {}, {}: node {leader} lost, longest pause {:.0} ms, {} records failed",
+        "{}, {}, {}: node {leader} lost, others lead after {leaders_ms:.0} ms, longest pause {:.0} ms, {} records failed",
         row.kind.name(),
         row.client.name(),
         row.fault.name(),
@@ -174,6 +180,7 @@ fn round(cluster: &mut Cluster, row: &mut Row) -> Outcome {
         outcome.failed
     ));
     row.gaps_ms.push(outcome.longest_gap_ms);
+    row.leaders_ms.push(leaders_ms);
     row.failed += outcome.failed;
     Ok(())
 }
@@ -195,6 +202,24 @@ fn await_in_sync(cluster: &Cluster) -> Outcome {
     .map_err(|late| XtaskError::Refused(late.to_string()))
 }
 
+/// Every node but the lost one tells leaders of all partitions that are not the lost one.
+fn await_other_leaders(cluster: &Cluster, lost: usize) -> Outcome {
+    let others: Vec<usize> = cluster.ids().into_iter().filter(|id| *id != lost).collect();
+    let is_other = |leader: Option<i32>| {
+        leader.is_some_and(|leader| others.contains(&usize::try_from(leader).unwrap_or(0)))
+    };
+    wait::until("other leaders", HEAL_BOUND, || {
+        let is_led = others.iter().all(|id| {
+            cluster.metadata(*id, Some(&[TOPIC])).is_some_and(|found| {
+                let mut partitions = found.partitions(TOPIC).iter();
+                partitions.all(|known| is_other(known.leader))
+            })
+        });
+        is_led.then_some(())
+    })
+    .map_err(|late| XtaskError::Refused(late.to_string()))
+}
+
 fn create_topic(dir: &Path, bootstrap: &str) -> Outcome {
     let mut tool = kafka::tool(dir, "org.apache.kafka.tools.TopicCommand")?;
     tool.args([
@@ -212,22 +237,30 @@ fn create_topic(dir: &Path, bootstrap: &str) -> Outcome {
 
 impl std::fmt::Display for Row {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut sorted = self.gaps_ms.clone();
-        sorted.sort_by(f64::total_cmp);
-        let at = |position: usize| sorted.get(position).copied().unwrap_or(f64::NAN);
+        let [least, median, most] = spread(&self.gaps_ms);
+        let [_, leaders_median, leaders_most] = spread(&self.leaders_ms);
         write!(
             formatter,
-            "{:<13} {:<11} {:<6} {:>6} {:>7.0}  {:>7.0}  {:>7.0}  {:>14}",
+            "{:<13} {:<11} {:<6} {:>6} {least:>7.0}  {median:>7.0}  {most:>7.0}  {:>14} {leaders_median:>16.0} {leaders_most:>8.0}",
             self.kind.name(),
             self.client.name(),
             self.fault.name(),
-            sorted.len(),
-            at(0),
-            at(sorted.len() / 2),
-            at(sorted.len().saturating_sub(1)),
+            self.gaps_ms.len(),
             self.failed,
         )
     }
+}
+
+/// The least, the median and the most.
+fn spread(figures: &[f64]) -> [f64; 3] {
+    let mut sorted = figures.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let at = |position: usize| sorted.get(position).copied().unwrap_or(f64::NAN);
+    [
+        at(0),
+        at(sorted.len() / 2),
+        at(sorted.len().saturating_sub(1)),
+    ]
 }
 
 fn conclude(rows: &[Row]) -> Outcome {
