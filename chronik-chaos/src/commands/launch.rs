@@ -65,7 +65,7 @@ pub(crate) fn launch(plan: &Plan, out: &Path) -> Result<(Verdict, PathBuf), Comm
 /// One line of a verdict, and what it rests on.
 pub(crate) fn show(verdict: &Verdict, run_dir: &Path) {
     output::line(format!(
-        "{:<13} {} on {}, seed {}: {} batches acknowledged, {} records read at the end, {} faults, longest gap {} ms, back after {} ms",
+        "{:<13} {} on {}, seed {}: {} batches acknowledged, {} records read at the end, {} faults, longest gap {} ms, longest election {} ms, back after {} ms",
         verdict.outcome.word().to_uppercase(),
         verdict.scenario,
         verdict.target,
@@ -74,6 +74,9 @@ pub(crate) fn show(verdict: &Verdict, run_dir: &Path) {
         verdict.final_records,
         verdict.injections.len(),
         verdict.gap_ms,
+        verdict
+            .election_ms
+            .map_or("-".to_owned(), |ms| ms.to_string()),
         verdict
             .recovery_ms
             .map_or("?".to_owned(), |ms| ms.to_string()),

@@ -88,14 +88,17 @@ pub(super) fn page(
 }
 
 fn clocks(page: &mut String, verdict: &Verdict) {
+    let election = verdict
+        .election_ms
+        .map_or("-".to_owned(), |ms| format!("{ms} ms"));
     let recovery = verdict
         .recovery_ms
         .map_or("never".to_owned(), |ms| format!("{ms} ms"));
     let _ = write!(
         page,
-        "<table><tr><th>longest gap<th>back after the heal<th>p50<th>p99</tr>\
-         <tr><td>{} ms<td>{recovery}<td>{:.1} ms<td>{:.1} ms</tr></table>",
-        verdict.gap_ms, verdict.latency_p50_ms, verdict.latency_p99_ms
+        "<table><tr><th>longest gap<th>longest election<th>leader changes<th>back after the heal<th>p50<th>p99</tr>\
+         <tr><td>{} ms<td>{election}<td>{}<td>{recovery}<td>{:.1} ms<td>{:.1} ms</tr></table>",
+        verdict.gap_ms, verdict.leader_changes, verdict.latency_p50_ms, verdict.latency_p99_ms
     );
 }
 
@@ -151,6 +154,16 @@ fn picture(page: &mut String, verdict: &Verdict, timeline: &Timeline) {
     for (place, acked) in &timeline.acked {
         let times: Vec<u64> = acked.iter().map(|(_, acked)| *acked).collect();
         curve(page, place, &times, end_ns, top, LANE - 4.0);
+        for reign in timeline.leaders.get(place).into_iter().flatten() {
+            let _ = write!(
+                page,
+                "<text class=leader x={:.1} y={:.1}>n{}<title>epoch {}</title></text>",
+                x(reign.since_ns),
+                top + 13.0,
+                reign.leader,
+                reign.term
+            );
+        }
         top += LANE;
     }
     let _ = write!(
@@ -254,7 +267,7 @@ fn anomalies(page: &mut String, verdict: &Verdict, evidence: &BTreeMap<u64, Stri
 const STYLE: &str = "<style>\
 body{font:14px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;color:#222}\
 table{border-collapse:collapse}th,td{text-align:left;padding:2px 12px 2px 0;vertical-align:top;border-bottom:1px solid #ddd}\
-.good{color:#127a3d}.bad{color:#b3261e}svg{width:100%;font:11px system-ui}.fault{fill:#e0a39e}.curve{fill:#8fb3d9}\
+.good{color:#127a3d}.bad{color:#b3261e}svg{width:100%;font:11px system-ui}.fault{fill:#e0a39e}.curve{fill:#8fb3d9}.leader{font-weight:bold}\
 pre{overflow-x:auto;background:#f6f6f6;padding:8px}summary{cursor:pointer}\
 @media(prefers-color-scheme:dark){body{background:#181818;color:#ddd}pre{background:#222}text{fill:#ddd}th,td{border-color:#333}}\
 </style>";

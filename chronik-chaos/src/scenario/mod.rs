@@ -159,6 +159,9 @@ pub(crate) struct Expect {
     /// No partition may refuse all writes for longer, faults included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) gap_max: Option<Span>,
+    /// A partition whose leader was taken away has a new one within this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) elect_max: Option<Span>,
     /// Acknowledged batches; fewer make a run say nothing.
     pub(crate) acked_min: u64,
     /// Readers may stay behind the final end for so long.
@@ -174,6 +177,7 @@ impl Default for Expect {
         Self {
             recover_max: Span::from_ms(60_000),
             gap_max: None,
+            elect_max: None,
             acked_min: 50,
             final_max: Span::from_ms(200_000),
             progress_during: BTreeMap::new(),

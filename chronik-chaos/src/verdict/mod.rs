@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use timeline::Timeline;
 
-use crate::scenario::Expect;
+use crate::scenario::{Expect, Fault};
 use crate::schedule::Injection;
 
 /// What the run itself knows and a history does not.
@@ -108,6 +108,11 @@ pub(crate) struct Verdict {
     /// The longest time without an acknowledgement, over all partitions.
     pub(crate) gap_ms: u64,
     pub(crate) recovery_ms: Option<u64>,
+    /// The longest time to a new leader after one was killed, stopped, frozen or cut off.
+    #[serde(default)]
+    pub(crate) election_ms: Option<u64>,
+    #[serde(default)]
+    pub(crate) leader_changes: u64,
     pub(crate) latency_p50_ms: f64,
     pub(crate) latency_p99_ms: f64,
     pub(crate) injections: Vec<Injection>,
@@ -160,6 +165,8 @@ pub(crate) fn judge(
         recovery_ms: facts
             .recovered_ns
             .map(|recovered| (recovered - facts.healed_ns) / 1_000_000),
+        election_ms: longest_election_ns(&facts, &timeline).map(|ns| ns / 1_000_000),
+        leader_changes: timeline.leader_changes(),
         latency_p50_ms: timeline.latency_ms(0.5),
         latency_p99_ms: timeline.latency_ms(0.99),
         injections: facts.injections,
@@ -246,6 +253,22 @@ fn missed_gates(facts: &Facts, expect: &Expect, timeline: &Timeline) -> Vec<Stri
             ));
         }
     }
+    if let Some(bound) = expect.elect_max
+        && let Some(longest) = longest_election_ns(facts, timeline)
+        && longest > bound.ns()
+    {
+        missed.push(format!(
+            "a new leader took {} ms, at most {bound} are allowed",
+            longest / 1_000_000
+        ));
+    }
+    // Without a fault nobody has a reason to stand for election.
+    let storm = timeline.leaders.values().map(Vec::len).max().unwrap_or(0);
+    if facts.injections.is_empty() && storm > LEADERS_WITHOUT_FAULT_MAX {
+        missed.push(format!(
+            "{storm} leaders of one partition without any fault"
+        ));
+    }
     for (id, at_least) in &expect.progress_during {
         for (id, acked) in acked_during(facts, id) {
             if acked < *at_least {
@@ -265,6 +288,21 @@ fn missed_gates(facts: &Facts, expect: &Expect, timeline: &Timeline) -> Vec<Stri
         }
     }
     missed
+}
+
+/// The first leader, and one that balances the cluster; more is a storm.
+const LEADERS_WITHOUT_FAULT_MAX: usize = 4;
+
+/// Over all faults that take a leader away while the others can elect a new one.
+fn longest_election_ns(facts: &Facts, timeline: &Timeline) -> Option<u64> {
+    let takes_leaders_away = |injection: &&Injection| {
+        use Fault::{Kill, Partition, Pause, PowerLoss, Stop};
+        matches!(injection.fault, Kill | Stop | Pause | PowerLoss | Partition)
+    };
+    let faults = facts.injections.iter().filter(takes_leaders_away);
+    let waits =
+        faults.flat_map(|injection| timeline.elections_ns(injection.at_ns, &injection.nodes));
+    waits.max()
 }
 
 /// Injections of a step, its repetitions included, with the batches that were acknowledged meanwhile.

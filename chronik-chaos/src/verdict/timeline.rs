@@ -11,8 +11,18 @@ pub(crate) struct Timeline {
     /// For each partition, when batches were sent and acknowledged.
     pub(crate) acked: BTreeMap<String, Vec<(u64, u64)>>,
     pub(crate) acked_records: u64,
+    /// For each partition, when which epoch first had which leader, by any node's word.
+    pub(crate) leaders: BTreeMap<String, Vec<Reign>>,
     pub(crate) end_ns: u64,
     first_send_ns: Option<u64>,
+}
+
+/// The begin of a leader's time, as far as anybody outside can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reign {
+    pub(crate) since_ns: u64,
+    pub(crate) term: u64,
+    pub(crate) leader: u32,
 }
 
 impl Timeline {
@@ -35,8 +45,46 @@ impl Timeline {
                     acked.push((invoked_ns, event.time_ns));
                 }
             }
+            Action::RaftStatus(status) => {
+                for (name, view) in &status.groups {
+                    let reigns = self.leaders.entry(name.to_string()).or_default();
+                    // Nodes learn of a leader one after another; the first word counts.
+                    if view.leader != 0 && reigns.last().is_none_or(|last| last.term < view.term) {
+                        reigns.push(Reign {
+                            since_ns: event.time_ns,
+                            term: view.term,
+                            leader: view.leader,
+                        });
+                    }
+                }
+            }
             _ => {}
         }
+    }
+
+    /// How long partitions were without a new leader after each of these moments at which these nodes went away:
+    /// only partitions that one of them led.
+    pub(crate) fn elections_ns(&self, at_ns: u64, gone: &[u32]) -> Vec<u64> {
+        let mut waits = Vec::new();
+        for reigns in self.leaders.values() {
+            let before = reigns.iter().rfind(|reign| reign.since_ns <= at_ns);
+            let after = reigns.iter().find(|reign| reign.since_ns > at_ns);
+            if let (Some(before), Some(after)) = (before, after)
+                && gone.contains(&before.leader)
+            {
+                waits.push(after.since_ns - at_ns);
+            }
+        }
+        waits
+    }
+
+    /// Changes of leaders, the first ones not counted.
+    pub(crate) fn leader_changes(&self) -> u64 {
+        let changes = self
+            .leaders
+            .values()
+            .map(|reigns| reigns.len().saturating_sub(1));
+        changes.sum::<usize>() as u64
     }
 
     pub(crate) fn acked_batches(&self) -> u64 {

@@ -24,6 +24,7 @@ pub(crate) struct PartitionView {
     pub(crate) index: i32,
     /// -1 where there is none.
     pub(crate) leader: i32,
+    pub(crate) leader_epoch: i32,
 }
 
 /// The answer for the one partition of a produce request.
@@ -82,12 +83,16 @@ fn decode_metadata(answer: &[u8]) -> Result<Metadata, WireFault> {
             partition.i16()?;
             let index = partition.i32()?;
             let leader = partition.i32()?;
-            partition.i32()?;
+            let leader_epoch = partition.i32()?;
             // Replicas, those in sync, those that are away.
             for _ in 0..3 {
                 partition.array(Decoder::i32)?;
             }
-            Ok(PartitionView { index, leader })
+            Ok(PartitionView {
+                index,
+                leader,
+                leader_epoch,
+            })
         })?;
         topic.i32()?;
         Ok(partitions)

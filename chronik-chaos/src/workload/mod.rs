@@ -5,6 +5,7 @@ mod finals;
 mod member;
 mod producer;
 mod router;
+mod watcher;
 
 use std::io;
 use std::net::SocketAddr;
@@ -132,6 +133,12 @@ impl Load {
                 load.readers
                     .push(spawn("rereader", network, move || work.run())?);
             }
+        }
+        let nodes = Arc::clone(&load.clients.bootstrap);
+        for (node, address) in (1..).zip(nodes.iter()) {
+            let work = watcher::Watcher::new(load.clients.clone(), node, *address);
+            load.readers
+                .push(spawn("watcher", network, move || work.run())?);
         }
         for _ in 0..workload.group {
             let work = member::Member::new(load.clients.clone());

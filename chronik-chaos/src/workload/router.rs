@@ -97,8 +97,18 @@ impl Router {
 }
 
 fn ask(address: SocketAddr) -> Option<Metadata> {
-    let mut connection = Connection::open(address, CONNECT_BOUND).ok()?;
-    metadata(&mut connection, TOPIC, METADATA_BOUND).ok()
+    ask_over(&mut None, address)
+}
+
+/// Asks over a connection that is kept as long as it works.
+pub(super) fn ask_over(kept: &mut Option<Connection>, address: SocketAddr) -> Option<Metadata> {
+    let mut connection = match kept.take() {
+        Some(connection) => connection,
+        None => Connection::open(address, CONNECT_BOUND).ok()?,
+    };
+    let view = metadata(&mut connection, TOPIC, METADATA_BOUND).ok()?;
+    *kept = Some(connection);
+    Some(view)
 }
 
 /// What the cluster looks like from outside, by the first node that answers and knows leaders.
