@@ -94,6 +94,11 @@ pub(crate) enum Command {
         /// A run whose history is clean; without one a history is made.
         #[arg(long)]
         run: Option<PathBuf>,
+        /// Also plants bugs into a real server: some scenario must find each, and none where nothing is planted.
+        #[arg(long)]
+        live: bool,
+        #[command(flatten)]
+        place: Place,
     },
     /// Undoes what a killed run left behind.
     Heal {

@@ -50,7 +50,9 @@ fn main() -> ExitCode {
             suite,
             place,
         } => commands::compare::compare(&targets, &scenarios, &suite, &place),
-        Command::Selftest { run } => commands::selftest::selftest(run.as_deref()),
+        Command::Selftest { run, live, place } => {
+            commands::selftest::selftest(run.as_deref(), live, &place)
+        }
         Command::Heal { run } => commands::heal::heal(run.as_deref()),
         Command::Janitor { run } => commands::inside::janitor(&run),
         Command::Stage { run, front } => commands::inside::stage(&run, &front),

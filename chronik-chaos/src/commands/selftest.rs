@@ -15,11 +15,15 @@ use chronik_check::history::{
 };
 use chronik_check::{Anomaly, Checker, Contract};
 
+use super::launch::{launch, plan};
 use super::{CommandFault, Done};
+use crate::cli::Place;
 use crate::output;
-use crate::verdict::JudgeFault;
+use crate::scenario::Scenario;
+use crate::target::Mutant;
+use crate::verdict::{JudgeFault, Outcome as RunOutcome};
 
-pub(crate) fn selftest(run: Option<&Path>) -> Done {
+pub(crate) fn selftest(run: Option<&Path>, live: bool, place: &Place) -> Done {
     let clean = match run {
         Some(run) => read(run)?,
         None => made(),
@@ -38,7 +42,42 @@ pub(crate) fn selftest(run: Option<&Path>) -> Done {
             &BTreeSet::from([*anomaly]),
         );
     }
+    if live {
+        is_good &= hunt(place)?;
+    }
     Ok(if is_good { 0 } else { 5 })
+}
+
+/// Bugs in a real server, each with the scenario that must find it.
+const HUNTS: [(Option<Mutant>, &str, RunOutcome); 2] = [
+    (None, "single-mutant-hunt", RunOutcome::Pass),
+    (
+        Some(Mutant::FlushLies),
+        "single-mutant-hunt",
+        RunOutcome::Safety,
+    ),
+];
+
+fn hunt(place: &Place) -> Result<bool, CommandFault> {
+    let mut is_good = true;
+    for (mutant, scenario, expected) in HUNTS {
+        let place = Place {
+            mutant,
+            ..place.clone()
+        };
+        let plan = plan(&Scenario::find(scenario)?, None, None, &place)?;
+        let (verdict, _) = launch(&plan, &place.out)?;
+        let name = mutant.map_or("no bug".to_owned(), |mutant| format!("{mutant:?}"));
+        let is_met = verdict.outcome == expected;
+        let mark = if is_met { "ok " } else { "BAD" };
+        let found: Vec<&String> = verdict.totals.keys().collect();
+        output::line(format!(
+            "{mark} {name:<24} {scenario} says {}: {found:?}",
+            verdict.outcome.word()
+        ));
+        is_good &= is_met;
+    }
+    Ok(is_good)
 }
 
 fn report(name: &str, found: &BTreeSet<Anomaly>, expected: &BTreeSet<Anomaly>) -> bool {

@@ -39,6 +39,7 @@ builtin! {
     "dead-disk",
     "power-and-kill",
     "corrupt-at-rest",
+    "power-loss-all-20",
     "everything",
     "single-healthy",
     "single-kill",
@@ -49,4 +50,5 @@ builtin! {
     "single-storm",
     "single-clients-cut",
     "single-limits",
+    "single-mutant-hunt",
 }
