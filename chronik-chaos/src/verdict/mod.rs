@@ -2,7 +2,7 @@
 
 mod timeline;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
@@ -295,14 +295,39 @@ const LEADERS_WITHOUT_FAULT_MAX: usize = 4;
 
 /// Over all faults that take a leader away while the others can elect a new one.
 fn longest_election_ns(facts: &Facts, timeline: &Timeline) -> Option<u64> {
-    let takes_leaders_away = |injection: &&Injection| {
-        use Fault::{Kill, Partition, Pause, PowerLoss, Stop};
-        matches!(injection.fault, Kill | Stop | Pause | PowerLoss | Partition)
-    };
-    let faults = facts.injections.iter().filter(takes_leaders_away);
-    let waits =
-        faults.flat_map(|injection| timeline.elections_ns(injection.at_ns, &injection.nodes));
+    let waits = facts.injections.iter().flat_map(|injection| {
+        let until_ns = injection.healed_ns.unwrap_or(facts.load_end_ns);
+        timeline.elections_ns(injection.at_ns..until_ns, &nodes_away(injection))
+    });
     waits.max()
+}
+
+/// The nodes that a fault takes away from the rest.
+fn nodes_away(injection: &Injection) -> Vec<u32> {
+    use Fault::{Kill, Partition, Pause, PowerLoss, Stop};
+    match injection.fault {
+        Kill | Stop | Pause | PowerLoss => injection.nodes.clone(),
+        Partition => {
+            // Cut off is who misses more than half of its peers; the peers themselves miss only one.
+            let peers_of = |node: u32| {
+                let ends = injection
+                    .links
+                    .iter()
+                    .filter(move |(from, to)| *from == node || *to == node);
+                let peers = ends.map(move |(from, to)| if *from == node { *to } else { *from });
+                peers
+                    .filter(|peer| *peer > 0)
+                    .collect::<BTreeSet<u32>>()
+                    .len()
+            };
+            let ends = injection.links.iter().flat_map(|(from, to)| [*from, *to]);
+            let nodes: BTreeSet<u32> = ends.filter(|host| *host > 0).collect();
+            let most = nodes.iter().map(|node| peers_of(*node)).max().unwrap_or(0);
+            let is_away = |node: &u32| most > 1 && peers_of(*node) == most;
+            nodes.into_iter().filter(is_away).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Injections of a step, its repetitions included, with the batches that were acknowledged meanwhile.

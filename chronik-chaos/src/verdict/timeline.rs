@@ -1,6 +1,7 @@
 //! When what was acknowledged: gaps, latencies, and the curve of a report.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use chronik_check::history::{Action, Event, Outcome};
 
@@ -62,17 +63,19 @@ impl Timeline {
         }
     }
 
-    /// How long partitions were without a new leader after each of these moments at which these nodes went away:
-    /// only partitions that one of them led.
-    pub(crate) fn elections_ns(&self, at_ns: u64, gone: &[u32]) -> Vec<u64> {
+    /// How long partitions that one of these nodes led waited for a new leader, while a fault kept them away.
+    pub(crate) fn elections_ns(&self, during_ns: Range<u64>, away: &[u32]) -> Vec<u64> {
         let mut waits = Vec::new();
         for reigns in self.leaders.values() {
-            let before = reigns.iter().rfind(|reign| reign.since_ns <= at_ns);
-            let after = reigns.iter().find(|reign| reign.since_ns > at_ns);
+            let before = reigns
+                .iter()
+                .rfind(|reign| reign.since_ns <= during_ns.start);
+            let after = reigns.iter().find(|reign| reign.since_ns > during_ns.start);
             if let (Some(before), Some(after)) = (before, after)
-                && gone.contains(&before.leader)
+                && away.contains(&before.leader)
+                && after.since_ns < during_ns.end
             {
-                waits.push(after.since_ns - at_ns);
+                waits.push(after.since_ns - during_ns.start);
             }
         }
         waits
@@ -121,5 +124,42 @@ impl Timeline {
         let place =
             ((latencies.len() as f64 * quantile) as usize).min(latencies.len().saturating_sub(1));
         latencies.get(place).map_or(0.0, |ns| *ns as f64 / 1e6)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reign(since_ns: u64, term: u64, leader: u32) -> Reign {
+        Reign {
+            since_ns,
+            term,
+            leader,
+        }
+    }
+
+    #[test]
+    fn an_election_is_timed_from_the_fault_to_the_next_leader() {
+        let mut timeline = Timeline::default();
+        let reigns = vec![reign(1, 1, 1), reign(150, 2, 3), reign(900, 3, 1)];
+        timeline.leaders.insert("t/0".into(), reigns);
+        timeline.leaders.insert("t/1".into(), vec![reign(1, 1, 2)]);
+        assert_eq!(timeline.elections_ns(100..500, &[1]), [50]);
+        assert!(timeline.elections_ns(100..500, &[2]).is_empty());
+        assert!(timeline.elections_ns(100..120, &[1]).is_empty());
+        assert_eq!(timeline.leader_changes(), 2);
+    }
+
+    #[test]
+    fn gaps_and_latencies_come_from_acknowledgements() {
+        let mut timeline = Timeline::default();
+        timeline.acked.insert(
+            "t/0".into(),
+            vec![(0, 1_000_000), (2, 9_000_000), (9_000_000, 9_500_000)],
+        );
+        assert_eq!(timeline.longest_gap_ns(10_000_000), (8_000_000, "t/0"));
+        assert_eq!(timeline.latency_ms(0.0), 0.5);
+        assert_eq!(timeline.acked_batches(), 3);
     }
 }
