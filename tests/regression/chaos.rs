@@ -38,6 +38,17 @@ step = [
 expect = { acked_max_during = { cut = 3 } }
 "#;
 
+const THREE: &str = r#"
+name = "three"
+duration = "16s"
+cluster = { nodes = 3, partitions = 3, rf = 3, min_isr = 2 }
+workload = { rate = 200, group = 2 }
+step = [
+  { at = "3s", fault = "kill", target = "leader(0)", for = "1s" },
+  { at = "8s", fault = "partition", target = "isolate(leader(0))", for = "4s" },
+]
+"#;
+
 const LONG_LIMIT: &str = r#"
 name = "limit"
 duration = "60s"
@@ -61,6 +72,13 @@ fn nothing_acknowledged_is_lost_by_power_cuts() {
 fn nothing_acknowledged_is_lost_on_a_bad_network() {
     if Path::new("/dev/net/tun").exists() {
         passes(NETWORK);
+    }
+}
+
+#[test]
+fn three_nodes_survive_the_loss_of_leaders() {
+    if Path::new("/dev/net/tun").exists() {
+        passes(THREE);
     }
 }
 
