@@ -21,7 +21,7 @@ const READY_BOUND: Duration = Duration::from_secs(60);
 #[derive(Args)]
 pub(crate) struct Options {
     /// How many nodes
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=9))]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=9))]
     nodes: u16,
 }
 
