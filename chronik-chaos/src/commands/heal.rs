@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{CommandFault, Done};
 use crate::contain::UndoLog;
+use crate::contain::enter::{DISKS, remove_disks};
 use crate::output;
 
 const RUNS: &str = ".chronik/chaos";
@@ -24,9 +25,9 @@ pub(crate) fn heal(run: Option<&Path>) -> Done {
             undone += 1;
         }
         // Namespaces took mounts and devices with them; images are plain files.
-        let disks = run.join("disks");
+        let disks = run.join(DISKS);
         if disks.is_dir() {
-            fs::remove_dir_all(&disks).map_err(CommandFault::file("remove", &disks))?;
+            remove_disks(&run).map_err(CommandFault::file("remove", &disks))?;
             output::line(format!("removed {}", disks.display()));
             undone += 1;
         }

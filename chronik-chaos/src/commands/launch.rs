@@ -56,7 +56,6 @@ pub(crate) fn launch(plan: &Plan, out: &Path) -> Result<(Verdict, PathBuf), Comm
     if !status.success() || !cleaned.success() {
         return Err(CommandFault::NoResult(run_dir));
     }
-    remove_disks(&run_dir);
     let (verdict, timeline) = judge(&run_dir, plan.target.contract(), &plan.scenario.expect)?;
     report::write_all(&run_dir, plan, &verdict, &timeline)?;
     Ok((verdict, run_dir))
@@ -153,9 +152,4 @@ fn new_folder(out: &Path, name: &str) -> Result<PathBuf, CommandFault> {
         }
     }
     unreachable!("some number is free")
-}
-
-/// Images of disks are large, and everything that a verdict rests on lies beside them.
-fn remove_disks(run_dir: &Path) {
-    let _ = fs::remove_dir_all(run_dir.join("disks"));
 }

@@ -21,6 +21,9 @@ pub(crate) const STAGE: &str = "inside-stage";
 pub(crate) const WORKER: &str = "inside-worker";
 pub(crate) const MUTANT: &str = "inside-mutant";
 
+/// The folder of a run's disk images.
+pub(crate) const DISKS: &str = "disks";
+
 /// The janitor beside a run; it begins when this handle is dropped or its process dies.
 #[derive(Debug)]
 pub(crate) struct Janitor {
@@ -54,7 +57,16 @@ impl Janitor {
 pub(crate) fn be_janitor(run_dir: &Path) -> io::Result<()> {
     let mut nothing = Vec::new();
     io::stdin().lock().read_to_end(&mut nothing)?;
-    UndoLog::of(run_dir).finish().map(drop)
+    UndoLog::of(run_dir).finish()?;
+    remove_disks(run_dir)
+}
+
+/// Images of disks are large, and everything that a verdict rests on lies beside them.
+pub(crate) fn remove_disks(run_dir: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(run_dir.join(DISKS)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
 }
 
 /// Starts the stage, which ends with the worker's exit code.

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use mutant::{Mutant, become_mutant};
 pub(crate) use node::Node;
 
+use crate::contain::enter::DISKS;
 use crate::disk::Layers;
 use crate::net::{Network, address_of};
 use crate::scenario::ClusterSpec;
@@ -176,7 +177,7 @@ fn addresses(node: u32, has_network: bool) -> Addresses {
 }
 
 fn disk_of(number: u32, run_dir: &Path, node_dir: &Path) -> Result<Layers, TargetFault> {
-    let dir = run_dir.join("disks").join(number.to_string());
+    let dir = run_dir.join(DISKS).join(number.to_string());
     fs::create_dir_all(&dir).map_err(|source| TargetFault::Dir {
         path: dir.clone(),
         source,
