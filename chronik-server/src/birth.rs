@@ -179,7 +179,8 @@ impl Birth<'_> {
             });
         let seen: Vec<_> = empty.collect();
         info!(with = ?seen.iter().map(|(node, _)| node.0).collect::<Vec<_>>(), "this node founds a cluster");
-        self.standing.send_replace(Standing::Founding { seen });
+        self.standing
+            .send_replace(Standing::Founding { seen: seen.clone() });
         let mut founders: Vec<u32> = self
             .config
             .cluster
@@ -192,6 +193,10 @@ impl Birth<'_> {
             cluster_id: String::new(),
             incarnation: 1,
             founders,
+            seen: seen
+                .into_iter()
+                .filter_map(|(node, directory)| Some((u32::try_from(node.0).ok()?, directory)))
+                .collect(),
             ..identity
         }
     }

@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use crate::admin::{self, Readiness};
@@ -44,6 +45,8 @@ pub enum ServerError {
     Signals(#[source] io::Error),
 }
 
+/// How often the log repeats that something is missing.
+const SAY_AGAIN: Duration = Duration::from_secs(10);
 /// How long others may take to lead what this node led.
 const HAND_OVER: Duration = Duration::from_secs(3);
 /// How long clients may take to be answered once the node stops.
@@ -274,7 +277,13 @@ fn belong(config: &Config, identity: &Identity) -> Belong {
 fn standing_of(identity: &Identity) -> Standing {
     match cluster_of(identity) {
         Some(cluster_id) => Standing::Member { cluster_id },
-        None if identity.incarnation > 0 => Standing::Founding { seen: Vec::new() },
+        None if identity.incarnation > 0 => Standing::Founding {
+            seen: identity
+                .seen
+                .iter()
+                .map(|(node, directory)| (NodeId((*node).into()), *directory))
+                .collect(),
+        },
         None => Standing::Empty {
             directory: identity.node_uuid,
         },
@@ -480,6 +489,7 @@ async fn announce(
     readiness: watch::Sender<Readiness>,
     (host, port): (String, u16),
 ) {
+    let mut said_at = None;
     loop {
         let now = health.borrow_and_update().clone();
         let birth = waits_for.borrow_and_update().clone();
@@ -494,7 +504,14 @@ async fn announce(
             let may_change = *present != Readiness::stopping();
             may_change && std::mem::replace(present, told.clone()) != told
         });
-        match (changed, told.ready, now.has_served) {
+        // Counts change all the time while leaders go: that something is missing is said once in a while.
+        let is_said = said_at.is_some_and(|at: Instant| at.elapsed() < SAY_AGAIN);
+        said_at = match told.ready {
+            true => None,
+            false if is_said => said_at,
+            false => Some(Instant::now()),
+        };
+        match (changed && !is_said, told.ready, now.has_served) {
             (true, true, _) => info!(bootstrap = %format!("{host}:{port}"), "serving"),
             (true, false, true) => warn!("not everything is served: {}", told.reasons.join("; ")),
             (true, false, false) => debug!("{}", told.reasons.join("; ")),

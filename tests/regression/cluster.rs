@@ -159,7 +159,6 @@ fn nodes_that_stop_in_order_one_after_the_other_lose_nothing() {
 }
 
 #[test]
-#[ignore = "a wiped node is told to be in sync before its new replica is"]
 fn a_wiped_node_comes_back_with_everything() {
     if is_kafka_the_target() {
         // Its folder would have to be formatted again.

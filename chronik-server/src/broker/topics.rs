@@ -226,6 +226,10 @@ impl Broker {
             .replication_factor
             .unwrap_or(self.settings.default_replication_factor);
         let nodes = view.catalog.nodes.len();
+        if nodes == 0 {
+            // This node does not know its cluster yet.
+            return Err(ProposeError::NotLeader(None).into());
+        }
         let placed = placement::place(&view.catalog, count as usize, factor as usize);
         placed.ok_or(CreateRefused::ReplicationFactor {
             wanted: factor,

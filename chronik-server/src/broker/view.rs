@@ -72,6 +72,13 @@ impl GroupStatus {
         }
     }
 
+    pub(crate) fn add_lagging(&self, node: NodeId) {
+        let mut lagging = self.lagging.lock().unwrap_or_else(PoisonError::into_inner);
+        if !lagging.contains(&node) {
+            lagging.push(node);
+        }
+    }
+
     /// Only the owner of the group publishes.
     pub(crate) fn publish(&self, epoch: i32, node: Option<NodeId>) {
         let node = node.map_or(0, |node| node.0 + 1);

@@ -26,6 +26,8 @@ pub struct Identity {
     pub incarnation: u64,
     /// Who founded the cluster, if this node was one of them.
     pub founders: Vec<u32>,
+    /// Nodes that were empty when this one founded, by the number of their directories.
+    pub seen: Vec<(u32, [u8; 16])>,
 }
 
 impl Identity {
@@ -38,6 +40,7 @@ impl Identity {
             node_uuid: Uuid::new_v4().into_bytes(),
             incarnation: 0,
             founders: Vec::new(),
+            seen: Vec::new(),
         };
         match config.cluster.nodes() {
             1 => Self {
@@ -107,12 +110,14 @@ impl Identity {
              node_id = {}\n\
              node_uuid = \"{}\"\n\
              incarnation = {}\n\
-             founders = {:?}\n",
+             founders = {:?}\n\
+             seen = {:?}\n",
             self.cluster_id.replace('\\', "\\\\").replace('"', "\\\""),
             self.node_id,
             Uuid::from_bytes(self.node_uuid),
             self.incarnation,
             self.founders,
+            self.seen.iter().map(seen_text).collect::<Vec<_>>(),
         )
     }
 
@@ -127,12 +132,31 @@ impl Identity {
                 .into_bytes(),
             incarnation: fields.number("incarnation")?,
             founders: fields.numbers("founders")?,
+            seen: fields
+                .texts("seen")?
+                .into_iter()
+                .map(seen_of)
+                .collect::<Result<_, _>>()?,
         })
     }
 }
 
 /// The format of everything in the data directory. A version reads its own and every earlier one.
 const FORMAT: u64 = 1;
+
+/// `2@5f0c...`: a node and the number of its directory.
+fn seen_text((node, directory): &(u32, [u8; 16])) -> String {
+    format!("{node}@{}", Uuid::from_bytes(*directory))
+}
+
+fn seen_of(text: &str) -> Result<(u32, [u8; 16]), String> {
+    let parts = text.split_once('@');
+    let parsed = parts.and_then(|(node, directory)| {
+        let directory = Uuid::parse_str(directory).ok()?;
+        Some((node.parse().ok()?, directory.into_bytes()))
+    });
+    parsed.ok_or_else(|| format!("`seen` has {text:?}"))
+}
 
 /// The fields of the file, by name.
 struct Fields<'text>(DeTable<'text>);
@@ -150,6 +174,18 @@ impl<'text> Fields<'text> {
                 .map_err(|error| format!("`{name}`: {error}")),
             _ => Err(format!("the number `{name}` is missing")),
         }
+    }
+
+    fn texts(&self, name: &str) -> Result<Vec<&str>, String> {
+        let Some(DeValue::Array(list)) = self.0.get(name).map(|value| value.get_ref()) else {
+            return Err(format!("the list `{name}` is missing"));
+        };
+        list.iter()
+            .map(|value| match value.get_ref() {
+                DeValue::String(text) => Ok(&**text),
+                _ => Err(format!("`{name}` holds no texts")),
+            })
+            .collect()
     }
 
     fn numbers(&self, name: &str) -> Result<Vec<u32>, String> {

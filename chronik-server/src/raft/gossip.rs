@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use chronik_core::ids::{GroupUid, NodeId, ReplicaId};
+use chronik_core::ids::{GroupUid, NodeId};
 use chronik_core::wire::{Reader, WireError, Writer};
 
 use super::shard::Shard;
@@ -36,6 +36,9 @@ impl Shard {
         }
         self.gossip.rounds += 1;
         let tells_all = self.gossip.rounds.is_multiple_of(TELL_ALL_EVERY);
+        let Some(catalog) = self.meta().map(|meta| meta.catalog.clone()) else {
+            return;
+        };
         let mut leads = BTreeMap::new();
         for (uid, replica) in &self.replicas {
             if !replica.serves() || *uid == GroupUid::META {
@@ -43,12 +46,13 @@ impl Shard {
             }
             let group = replica.group();
             let members = group.members();
-            let lagging = members
-                .voters
-                .iter()
-                .filter(|voter| !group.is_in_sync(**voter))
-                .map(|voter| ReplicaId(*voter).node())
-                .collect();
+            // A node that was wiped keeps up once its new replica votes, whatever the old one had.
+            let keeps_up = |node: &NodeId| {
+                let present = catalog.replica_on(*node).0;
+                members.voters.contains(&present) && group.is_in_sync(present)
+            };
+            let nodes = replica.preference.iter().copied();
+            let lagging = nodes.filter(|node| !keeps_up(node)).collect();
             let told = Leads {
                 group: *uid,
                 epoch: replica.epoch(),
@@ -63,6 +67,20 @@ impl Shard {
         if !news.is_empty() {
             // Whoever carries it is busy: the next round that tells all makes up for it.
             let _ = self.news.try_send(news);
+        }
+    }
+
+    /// A node came in a new life: it keeps up nowhere until leaders say so.
+    pub(super) fn note_new_life(&mut self, node: NodeId) {
+        let Some(meta) = self.meta() else {
+            return;
+        };
+        let topics = meta.catalog.topics.values();
+        let partitions = topics.flat_map(|topic| &topic.partitions);
+        for partition in partitions.filter(|partition| partition.replicas.contains(&node)) {
+            if let Some(status) = self.statuses.get(&partition.group) {
+                status.add_lagging(node);
+            }
         }
     }
 

@@ -309,7 +309,12 @@ impl Shard {
             let proposal = Proposal::decode(&entry.data)
                 .expect("a committed proposal was encoded by this format");
             let registered = match &proposal.command {
-                Command::RegisterNode(node) => Some(node.id),
+                Command::RegisterNode(node) => {
+                    let before = meta.catalog.nodes.get(&node.id);
+                    let is_other_life =
+                        before.is_some_and(|before| before.incarnation != node.incarnation);
+                    Some((node.id, is_other_life))
+                }
                 _ => None,
             };
             let outcome = meta.catalog.apply(proposal.command);
@@ -325,8 +330,13 @@ impl Shard {
         if let Outcome::Topics(topics) = &outcome {
             topics.iter().for_each(|topic| self.follow(topic));
         }
-        if registered == Some(self.settings.node) {
-            self.host_everything();
+        if let Some((node, is_other_life)) = registered {
+            if is_other_life {
+                self.note_new_life(node);
+            }
+            if node == self.settings.node {
+                self.host_everything();
+            }
         }
         Some((origin, outcome))
     }
