@@ -272,9 +272,10 @@ impl Group {
         peers
     }
 
-    /// Whether this replica may answer for the group: it leads, and its log holds all that was ever committed.
+    /// Whether this replica may answer for the group: it leads, and its owner was told of everything that was ever
+    /// committed. Raft itself knows a moment earlier, when what readers may see is still as of before.
     pub fn serves(&self) -> bool {
-        self.is_leader() && self.node.raft.commit_to_current_term()
+        self.is_leader() && self.term_of(self.committed) == Some(self.term())
     }
 
     /// The last entry that is durable here.
