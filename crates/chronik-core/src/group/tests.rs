@@ -83,6 +83,35 @@ fn a_single_voter_leads_after_its_own_sync_and_not_before() {
 }
 
 #[test]
+fn a_leader_serves_once_its_owner_was_told_what_is_committed() {
+    let mut stored = Stored::new(vec![1]);
+    let mut group = Group::new(&SETTINGS, stored.clone());
+    group.campaign();
+    obey(&mut group, &mut stored);
+    group.propose([payload("kept")]).expect("it leads");
+    obey(&mut group, &mut stored);
+    // What was committed is not on disk, so the next life learns it anew.
+    stored.hard_state.commit = 2;
+    let mut group = Group::new(&SETTINGS, stored.clone());
+    group.campaign();
+    let mut actions = Vec::new();
+    group.drain(&mut actions);
+    for action in std::mem::take(&mut actions) {
+        if let Action::Persist(persist) = action {
+            group.persisted(persist.number, &mut actions);
+        }
+    }
+    assert!(!group.serves(), "its owner does not know of entry 3 yet");
+    group.drain(&mut actions);
+    assert!(
+        actions
+            .iter()
+            .any(|action| matches!(action, Action::Committed { index: 4 }))
+    );
+    assert!(group.serves());
+}
+
+#[test]
 fn nothing_is_committed_before_it_is_persisted() {
     let mut stored = Stored::new(vec![1]);
     let mut group = Group::new(&SETTINGS, stored.clone());
