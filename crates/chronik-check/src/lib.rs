@@ -33,4 +33,4 @@ mod state;
 pub use checker::{Checker, HistoryFault, Incomplete, Report};
 pub use contract::Contract;
 pub use finding::{Anomaly, Finding, Severity};
-pub use online::IntervalSet;
+pub use online::{IntervalSet, Ledger, LedgerReport, SeqSet, Tally};
