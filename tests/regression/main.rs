@@ -14,6 +14,7 @@ mod wire;
 
 mod tidy;
 
+mod bench;
 mod chaos;
 mod clients;
 mod cluster;

@@ -111,18 +111,24 @@ pub(crate) fn is_kafka_the_target() -> bool {
 /// The server of this checkout, built once.
 pub(crate) fn server() -> PathBuf {
     static SERVER: OnceLock<PathBuf> = OnceLock::new();
-    SERVER
-        .get_or_init(|| {
-            let mut cargo = Command::new("cargo");
-            cargo
-                .current_dir(workspace_dir())
-                .args(["build", "--quiet", "-p", "chronik-server", "--target-dir"])
-                .arg(target_dir());
-            run("cargo build -p chronik-server", &mut cargo)
-                .unwrap_or_else(|failed| panic!("{failed}"));
-            target_dir().join("debug/chronik-server")
-        })
-        .clone()
+    SERVER.get_or_init(|| build("chronik-server")).clone()
+}
+
+/// The load generator of this checkout, built once.
+pub(crate) fn bench() -> PathBuf {
+    static BENCH: OnceLock<PathBuf> = OnceLock::new();
+    BENCH.get_or_init(|| build("chronik-bench")).clone()
+}
+
+fn build(package: &str) -> PathBuf {
+    let mut cargo = Command::new("cargo");
+    cargo
+        .current_dir(workspace_dir())
+        .args(["build", "--quiet", "-p", package, "--target-dir"])
+        .arg(target_dir());
+    run(&format!("cargo build -p {package}"), &mut cargo)
+        .unwrap_or_else(|failed| panic!("{failed}"));
+    target_dir().join("debug").join(package)
 }
 
 /// A folder on the disk the build lies on; system-wide temporary folders may be in memory.

@@ -7,6 +7,8 @@ use chronik_local::{foreign, target_dir, workspace_dir};
 use crate::error::XtaskError;
 use crate::{Outcome, output, step};
 
+const BENCH_SCHEMA: &str = "docs/chronik-bench-result.schema.json";
+
 pub(crate) fn run() -> Outcome {
     let mut build = step::cargo(&["build", "-p", "chronik-server"]);
     step::run("build chronik-server", &mut build)?;
@@ -17,5 +19,12 @@ pub(crate) fn run() -> Outcome {
         fs::write(&path, text).map_err(XtaskError::file("write", &path))?;
         output::line(&format!("wrote {file}"));
     }
+    let mut build = step::cargo(&["build", "-p", "chronik-bench"]);
+    step::run("build chronik-bench", &mut build)?;
+    let mut bench = std::process::Command::new(target_dir().join("debug/chronik-bench"));
+    let text = foreign::run("chronik-bench schema", bench.arg("schema"))?;
+    let path = workspace_dir().join(BENCH_SCHEMA);
+    fs::write(&path, text).map_err(XtaskError::file("write", &path))?;
+    output::line(&format!("wrote {BENCH_SCHEMA}"));
     Ok(())
 }
