@@ -104,15 +104,16 @@ fn between(measurement: &Measurement, tag: Tag, from_ms: u64, to_ms: u64) -> u64
     histogram.count_between(from_ms * 1_000, to_ms * 1_000)
 }
 
-/// A second of stall under 10,000 messages a second delays 10,000 of them, evenly by up to a second.
+/// A second of stall under 10,000 messages a second delays 10,000 of them, evenly by up to a second; on a busy machine the
+/// second is a little longer. A tool that omits would see 500 of them.
 fn assert_stall_is_seen(measurement: &Measurement) {
     let slow = between(measurement, Tag::AckResponse, 100, 2_000);
-    assert!((8_000..=11_500).contains(&slow), "{slow} slow samples");
+    assert!((8_000..=13_000).contains(&slow), "{slow} slow samples");
     let quarters: Vec<u64> = [(100, 325), (325, 550), (550, 775), (775, 1_000)]
         .map(|(from, to)| between(measurement, Tag::AckResponse, from, to))
         .to_vec();
     for quarter in &quarters {
-        assert!((1_600..=2_900).contains(quarter), "{quarters:?}");
+        assert!((1_400..=3_300).contains(quarter), "{quarters:?}");
     }
 }
 

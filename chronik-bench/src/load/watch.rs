@@ -345,15 +345,16 @@ impl GaugeSamples {
 
     fn summary(&self) -> Gauge {
         let count = self.batches.len() as f64;
-        let total_ns: f64 = self.batches.iter().map(|(_, ns)| ns).sum();
-        if total_ns == 0.0 {
+        let whole_ns: f64 = self.batches.iter().map(|(_, ns)| ns).sum();
+        if whole_ns == 0.0 {
             return Gauge::default();
         }
-        let area: f64 = self.batches.iter().map(|(area, _)| area).sum();
+        let whole_area: f64 = self.batches.iter().map(|(area, _)| area).sum();
         let means: Vec<f64> = self.batches.iter().map(|(area, ns)| area / ns).collect();
         Gauge {
             samples: self.batches.len() as u64 * GAUGE_BATCH as u64,
-            mean: area / total_ns,
+            // The last batch is not full, but it is as true as the others.
+            mean: (whole_area + self.batch_area) / (whole_ns + self.batch_ns),
             standard_error: stats::standard_deviation(&means) / count.sqrt(),
         }
     }
