@@ -296,12 +296,7 @@ impl Group {
 
     /// The last entry that at least `count` voters hold durably, as far as the leader knows.
     pub fn held_by(&self, count: usize) -> u64 {
-        let members = self.node.store().conf_state();
-        let majority = |voters: usize| if voters == 0 { 0 } else { voters / 2 + 1 };
-        let certain = majority(members.voters.len()).max(majority(members.voters_outgoing.len()));
-        if count <= certain {
-            return self.committed;
-        }
+        // That it is committed does not say it: the majority then may have been of fewer voters than there are now.
         let voters = self.node.raft.prs().conf().voters().ids();
         let progress = self.node.raft.prs();
         let mut matched: Vec<u64> = voters

@@ -12,4 +12,8 @@ pub(crate) const PINNED: &[(u64, &str)] = &[
         1376,
         "all replicas know the same members: a leader whose disk is slow applies later than its followers",
     ),
+    (
+        1886,
+        "acknowledged is held by as many as asked for: a voter more made a majority of before look like one of now",
+    ),
 ];
