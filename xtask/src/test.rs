@@ -56,6 +56,12 @@ pub(crate) fn run(options: &Options) -> Outcome {
     if !were_advisories_checked {
         output::line(NO_ADVISORIES);
     }
+    if !Path::new("/dev/net/tun").exists() {
+        output::line(NO_NETWORKS);
+    }
+    if !Path::new("/dev/loop-control").exists() || !rustix::process::getuid().is_root() {
+        output::line(NO_DISKS);
+    }
     output::line(&tally.summary());
     Ok(())
 }
@@ -63,6 +69,11 @@ pub(crate) fn run(options: &Options) -> Outcome {
 const NO_ADVISORIES: &str = "\n\
     !! The advisory database could NOT be fetched: security advisories were NOT checked.\n\
     !! With network access: cargo xtask test --require-advisories\n";
+
+const NO_NETWORKS: &str = "\n\
+    !! This machine has no /dev/net/tun: cuts, loss and the loss of leaders were NOT tested by chronik-chaos.\n";
+const NO_DISKS: &str = "\n\
+    !! Without root and loop devices power cuts were NOT tested, nor that a killed chronik-chaos leaves no mount.\n";
 
 /// A missing tool fails at once, and not after twenty minutes.
 fn require_tools() -> Outcome {

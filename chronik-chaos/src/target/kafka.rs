@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use chronik_local::foreign::run;
+use chronik_local::kafka::LOGGING;
 use chronik_local::{Launch, LocalError};
 
 use super::Addresses;
@@ -96,21 +97,6 @@ fn text(number: u32, addresses: &[Addresses], cluster: &ClusterSpec, data_dir: &
     }
     text
 }
-
-const LOGGING: &str = "\
-Configuration:
-  Appenders:
-    Console:
-      name: STDERR
-      target: SYSTEM_ERR
-      PatternLayout:
-        pattern: \"[%d] %p %m (%c)%n\"
-  Loggers:
-    Root:
-      level: WARN
-      AppenderRef:
-        - ref: STDERR
-";
 
 fn write(path: &Path, text: &str) -> Result<(), LocalError> {
     fs::write(path, text).map_err(LocalError::file("write", path))

@@ -188,7 +188,8 @@ pub fn tool(dir: &Path, class: &str) -> Result<Command, LocalError> {
     Ok(command)
 }
 
-const LOGGING: &str = "\
+/// What Kafka and its tools log: warnings, to stderr.
+pub const LOGGING: &str = "\
 Configuration:
   Appenders:
     Console:
