@@ -402,10 +402,12 @@ impl Nemesis<'_> {
         let victims = self.resolve(&planned);
         let acked_before = self.progress.acked();
         let at_ns = self.journal.clock.now_ns();
-        let active = self
-            .stage
-            .world
-            .inject(planned.fault, victims, &planned.with)?;
+        let active = self.stage.world.inject(
+            planned.fault,
+            victims,
+            &planned.with,
+            planned.lasts.map(|lasts| lasts.0),
+        )?;
         let injection = Injection {
             id: planned.id,
             fault: planned.fault,

@@ -11,12 +11,18 @@ use crate::scenario::{Fault, Parameters};
 const PROBE_BOUND: Duration = Duration::from_millis(300);
 /// Probing every pair of a large cut would take longer than the fault.
 const PROBES_MAX: usize = 3;
+/// A shorter fault would be over before the probes, which would make it a longer one: the counters alone prove it.
+const PROBED_FROM: Duration = Duration::from_secs(2);
 
 const DELAY: Duration = Duration::from_millis(50);
 const PERCENT: f64 = 5.0;
 const BYTES_PER_SECOND: u64 = 256 << 10;
 
-pub(super) fn change(world: &mut World, active: &mut Active) -> Result<(), NemesisFault> {
+pub(super) fn change(
+    world: &mut World,
+    active: &mut Active,
+    lasts: Option<Duration>,
+) -> Result<(), NemesisFault> {
     let Some(network) = &world.network else {
         return Err(NemesisFault::Needs {
             fault: active.fault,
@@ -35,6 +41,9 @@ pub(super) fn change(world: &mut World, active: &mut Active) -> Result<(), Nemes
             &active.with,
             true,
         );
+    }
+    if lasts.is_some_and(|lasts| lasts < PROBED_FROM) {
+        return Ok(());
     }
     active.proof = match active.fault {
         Fault::Partition => prove_cut(network, links),

@@ -9,6 +9,7 @@ mod storm;
 
 use std::collections::BTreeSet;
 use std::io;
+use std::time::Duration;
 
 use chronik_local::LocalError;
 
@@ -83,6 +84,7 @@ impl World {
         fault: Fault,
         victims: Victims,
         with: &Parameters,
+        lasts: Option<Duration>,
     ) -> Result<Active, NemesisFault> {
         let victims = self.within_reach(fault, victims);
         let mut active = Active {
@@ -108,7 +110,7 @@ impl World {
             | Fault::Loss
             | Fault::Duplicate
             | Fault::Reorder
-            | Fault::Bandwidth => link::change(self, &mut active)?,
+            | Fault::Bandwidth => link::change(self, &mut active, lasts)?,
             Fault::Storm => storm::begin(self, &mut active)?,
             Fault::PowerLoss => power::cut(self, &mut active)?,
             Fault::DiskFull => disk::fill(self, &mut active)?,

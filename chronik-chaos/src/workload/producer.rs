@@ -16,9 +16,10 @@ use crate::wire::{CallFailed, ProduceAnswer, Sequence, error_code, init_producer
 
 /// A batch that is not acknowledged within this stays open for ever: the producer goes on under a new identity.
 const DELIVERY_BOUND: Duration = Duration::from_secs(20);
-const REQUEST_BOUND: Duration = Duration::from_secs(3);
+/// A node that is away is given up after this, so that the gap which is measured is the cluster's and not ours.
+const REQUEST_BOUND: Duration = Duration::from_millis(1_500);
 /// What the broker is told, shorter than our own patience, so that its word comes first.
-const BROKER_BOUND: Duration = Duration::from_millis(2_500);
+const BROKER_BOUND: Duration = Duration::from_millis(1_200);
 const BACKOFF: Duration = Duration::from_millis(40);
 
 /// A producer with its place in its sequence.

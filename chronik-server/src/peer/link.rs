@@ -142,7 +142,7 @@ fn turn(breaker: &mut Breaker, sign: Sign) {
         Sign::Dialing => breaker.attempt(),
         Sign::DialFailed => breaker.failed(),
         Sign::Answered => breaker.answered(),
-        Sign::Broken | Sign::Pulse { .. } => {}
+        Sign::Broken | Sign::Pulse { .. } | Sign::Stalled => {}
     }
 }
 

@@ -20,8 +20,11 @@ pub enum Liveness {
 /// What is observed of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sign {
-    /// A ping or a pong of it arrived.
+    /// It answered: what is sent to it arrives, and what it sends arrives here. Less would leave one of two nodes
+    /// between which only one way is open with its leaders, and the other one waiting for them.
     Pulse { boot: u64, wal_ok: bool },
+    /// It says of itself that its log takes no writes.
+    Stalled,
     /// The control connection to it broke.
     Broken,
     /// An attempt to connect to it began.
@@ -52,6 +55,9 @@ enum State {
     Suspect,
 }
 
+/// The part of the time until suspicion that a look may be late, and that is then given to a silent node.
+const GRACE_SHARE: u32 = 4;
+
 impl Watch {
     pub(super) fn new(node: NodeId, suspect_after: Duration, now: Instant) -> Self {
         Self {
@@ -66,7 +72,7 @@ impl Watch {
     /// Something was observed.
     pub(super) fn sign(&mut self, sign: Sign, now: Instant) -> Option<Liveness> {
         match sign {
-            Sign::Pulse { wal_ok: false, .. } => self.suspect(),
+            Sign::Pulse { wal_ok: false, .. } | Sign::Stalled => self.suspect(),
             Sign::Pulse { boot, wal_ok: true } => self.alive(boot, now),
             Sign::Broken => {
                 self.failed_dials = 0;
@@ -88,9 +94,14 @@ impl Watch {
         (self.state != State::Suspect).then(|| self.last_pulse + self.suspect_after)
     }
 
-    /// Time passed.
+    /// Time passed. Whoever looks much too late was away itself, and hears first what came meanwhile.
     pub(super) fn passed(&mut self, now: Instant) -> Option<Liveness> {
         let deadline = self.deadline()?;
+        let grace = self.suspect_after / GRACE_SHARE;
+        if now >= deadline + grace {
+            self.last_pulse = now + grace - self.suspect_after;
+            return None;
+        }
         (now >= deadline).then(|| self.suspect()).flatten()
     }
 

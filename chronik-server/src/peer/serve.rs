@@ -274,12 +274,10 @@ impl Reading {
             return Err(Fault::Refused(Status::failed_precondition(contradiction)));
         }
         if self.lane == Lane::Control
+            && !pulse.wal_ok
             && let Some(link) = self.shared.link(self.peer)
         {
-            link.sign(Sign::Pulse {
-                boot: pulse.identity.boot,
-                wal_ok: pulse.wal_ok,
-            });
+            link.sign(Sign::Stalled);
         }
         self.reply(Frame::Pong(self.shared.pulse(pulse.echo)))
     }

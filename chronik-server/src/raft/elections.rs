@@ -302,6 +302,34 @@ impl Shard {
             }
         }
         self.unreachable(node);
+        self.abdicate_where_alone();
+    }
+
+    /// Gives up what this node leads with too few others there to commit anything: clients that wait would wait for
+    /// as long as it takes Raft to count, and others may lead already.
+    fn abdicate_where_alone(&mut self) {
+        let me = self.settings.node;
+        let is_there = |voter: u64| {
+            let node = ReplicaId(voter).node();
+            node == me || self.elections.alive.contains_key(&node)
+        };
+        let is_alone = |group: &GroupUid| {
+            let members = self.replicas[group].group().members();
+            !members.is_majority(is_there)
+        };
+        let groups: Vec<GroupUid> = self.led_groups().into_iter().filter(is_alone).collect();
+        if groups.is_empty() {
+            return;
+        }
+        warn!(
+            groups = groups.len(),
+            "too few nodes answer: leadership is given up"
+        );
+        for group in groups {
+            let replica = self.replicas.get_mut(&group).expect("it is led here");
+            replica.abdicate();
+            self.touch(group);
+        }
     }
 
     /// What was sent to a node may be lost: leaders probe before they send more.

@@ -149,6 +149,13 @@ impl Replica {
         }
     }
 
+    pub(super) fn abdicate(&mut self) {
+        match &mut self.state {
+            State::Meta(meta) => meta.group.abdicate(),
+            State::Records(records) => records.replica.abdicate(),
+        }
+    }
+
     pub(super) fn unreachable(&mut self, peer: u64) {
         match &mut self.state {
             State::Meta(meta) => meta.group.unreachable(peer),

@@ -35,6 +35,18 @@ fn silence_is_suspicion_and_a_pulse_ends_it() {
 }
 
 #[test]
+fn whoever_was_away_itself_listens_before_it_suspects() {
+    let start = Instant::now();
+    let mut watch = Watch::new(NODE, SUSPECT_AFTER, start);
+    watch.sign(WELL, start);
+    let woken = start + SUSPECT_AFTER * 5;
+    assert_eq!(watch.passed(woken), None);
+    let deadline = watch.deadline().expect("it is not suspected yet");
+    assert!(deadline > woken && deadline < woken + SUSPECT_AFTER);
+    assert_eq!(watch.passed(deadline), Some(Liveness::Suspect(NODE)));
+}
+
+#[test]
 fn a_node_that_was_never_heard_of_is_suspected_too() {
     let start = Instant::now();
     let mut watch = Watch::new(NODE, SUSPECT_AFTER, start);
@@ -54,7 +66,7 @@ fn a_broken_connection_and_two_failed_attempts_are_suspicion_at_once() {
 }
 
 #[test]
-fn a_node_that_speaks_is_not_suspected_for_a_door_that_is_shut() {
+fn a_node_that_answers_is_not_suspected_for_a_door_that_is_shut() {
     let now = Instant::now();
     let mut watch = Watch::new(NODE, SUSPECT_AFTER, now);
     for _ in 0..10 {

@@ -417,6 +417,15 @@ impl Group {
         }
     }
 
+    /// This leader hears too few others to commit anything, says who watches nodes: whoever waits learns it now, and
+    /// not when Raft's own count of active peers comes around.
+    pub fn abdicate(&mut self) {
+        if self.is_leader() && !self.wins_alone() {
+            let term = self.term();
+            self.node.raft.become_follower(term, 0);
+        }
+    }
+
     /// Asks for a linearizable read; [`Action::ReadConfirmed`] of this round or a later one answers it.
     pub fn read_index(&mut self) -> u64 {
         self.reads.want()

@@ -164,6 +164,10 @@ impl<T> Replica<T> {
         self.group.suspect(leader);
     }
 
+    pub fn abdicate(&mut self) {
+        self.group.abdicate();
+    }
+
     pub fn transfer(&mut self, to: u64) -> Result<(), TransferRefused> {
         self.group.transfer(to)
     }

@@ -51,6 +51,7 @@ counters!(
     replicas_missed,
     logs_shortened,
     suspicions,
+    abdications,
     kills,
     power_cuts,
     frames_lost,

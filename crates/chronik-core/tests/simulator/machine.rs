@@ -125,6 +125,13 @@ impl Machine {
         }
     }
 
+    pub(crate) fn abdicate(&mut self) {
+        match self {
+            Machine::Records(replica) => replica.abdicate(),
+            Machine::State(state) => state.group.abdicate(),
+        }
+    }
+
     pub(crate) fn transfer(&mut self, to: u64) -> Result<(), TransferRefused> {
         match self {
             Machine::Records(replica) => replica.transfer(to),

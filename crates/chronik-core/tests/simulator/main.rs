@@ -79,6 +79,9 @@ stories![
     a_replica_moves,
     a_leader_removes_itself,
     one_way_cut,
+    a_leader_that_hears_nobody_abdicates,
+    a_leader_that_nobody_hears_abdicates,
+    a_leader_whose_links_come_and_go,
 ];
 
 /// Seeds that once found something.

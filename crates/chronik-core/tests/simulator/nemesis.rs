@@ -300,6 +300,10 @@ impl World {
             return;
         };
         let leader = hosted.replica.group().leadership().leader;
+        if hosted.replica.group().is_leader() {
+            self.abdicate_if_alone(node, group);
+            return;
+        }
         if leader == 0 || self.nodes[slot(leader)].is_up && self.rng.below(4) > 0 {
             return;
         }
@@ -308,6 +312,21 @@ impl World {
             replica.suspect(leader);
             replica.campaign();
         });
+    }
+
+    /// A leader whose node hears no majority gives up; now and then one that is mistaken does.
+    fn abdicate_if_alone(&mut self, node: usize, group: usize) {
+        let members = self.nodes[node].hosted[&group].replica.group().members();
+        let answers = |replica: u64| {
+            let other = slot(replica);
+            let is_there = other == node || self.nodes[other].is_up;
+            is_there && !self.network.is_cut(node, other) && !self.network.is_cut(other, node)
+        };
+        if members.is_majority(answers) && self.rng.below(8) > 0 {
+            return;
+        }
+        self.coverage.abdications += 1;
+        self.with_now(node, group, Machine::abdicate);
     }
 
     fn hand_over(&mut self, group: usize) {

@@ -68,6 +68,7 @@ fn play(world: &mut World, verb: &str, words: &[&str]) {
                 replica.campaign();
             }));
         }
+        "abdicate" => told(world.with_now(node(first), 0, Machine::abdicate)),
         "join" => _ = world.create(node(first), 0, Vec::new()),
         "change" => change(world, words),
         "trim" => world.trim(node(first), 0, number(words.get(1).copied()) as u64),
