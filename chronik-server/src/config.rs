@@ -39,6 +39,8 @@ config_table! {
         listen: Endpoint = "127.0.0.1:9092", change Restart;
         /// Address that clients are told to use; empty means the listening address. It must be reachable by clients.
         advertised: Option<Endpoint> = "", change Restart;
+        /// Answers that the kernel buffers per connection, which it doubles for its own needs; 0 leaves the size to the kernel. Larger ones pay off on long ways, where one buffer per round trip is all a consumer gets.
+        send_buffer_bytes: Size = "512KiB", range "0B" to "64MiB", change Restart;
     }
 
     /// The door for other nodes.

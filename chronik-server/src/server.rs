@@ -320,6 +320,7 @@ struct Addresses {
 impl Doors {
     async fn bind(config: &Config) -> Result<Doors, ServerError> {
         let kafka = bind("kafka.listen", &config.kafka.listen).await?;
+        bound_send_buffers(&kafka, config.kafka.send_buffer_bytes.in_memory());
         let peer = bind("peer.listen", &config.peer.listen).await?;
         let admin = bind("admin.listen", &config.admin.listen).await?;
         let address = |listener: &TcpListener| listener.local_addr().map_err(ServerError::Signals);
@@ -346,6 +347,16 @@ async fn bind(key: &'static str, endpoint: &Endpoint) -> Result<TcpListener, Ser
             address,
             source,
         })
+}
+
+/// Connections have what their listener has. A failure costs speed and memory of the kernel, nothing else.
+fn bound_send_buffers(listener: &TcpListener, bytes: usize) {
+    if bytes == 0 {
+        return;
+    }
+    if let Err(error) = rustix::net::sockopt::set_socket_send_buffer_size(listener, bytes) {
+        warn!(%error, "send buffers keep the kernel's size");
+    }
 }
 
 /// SIGTERM and SIGINT alike. A file that reaches its size limit is an error of a write, and no silent death.

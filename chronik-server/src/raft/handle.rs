@@ -1,9 +1,10 @@
 //! The only way to a shard: a bounded inbox that refuses when it is full.
 
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::mpsc::TrySendError;
 
 use chronik_core::ids::NodeId;
+use chronik_inbox::Sender;
 use tokio::sync::oneshot;
 
 use super::event::{AppendError, Event, Hint, ReadError};
@@ -15,12 +16,12 @@ use crate::peer::{GroupMessage, Liveness};
 /// Sends events to the shard; never waits. What cannot be taken is answered at once.
 #[derive(Clone)]
 pub(crate) struct ShardHandle {
-    inbox: SyncSender<Event>,
+    inbox: Sender<Event>,
     metrics: Arc<Metrics>,
 }
 
 impl ShardHandle {
-    pub(super) fn new(inbox: SyncSender<Event>, metrics: Arc<Metrics>) -> ShardHandle {
+    pub(super) fn new(inbox: Sender<Event>, metrics: Arc<Metrics>) -> ShardHandle {
         ShardHandle { inbox, metrics }
     }
 

@@ -9,6 +9,7 @@ use chronik_core::group::Fetch;
 use chronik_core::group::eraftpb::{Entry, EntryType, Message, MessageType};
 use chronik_core::ids::{GroupUid, NodeId, ReplicaId};
 use chronik_core::partition::batch;
+use chronik_inbox::Sender;
 use chronik_wal::{From, Plan, Reader};
 use tracing::warn;
 
@@ -163,7 +164,7 @@ pub(super) struct Job {
 /// Starts the thread that reads for lagging replicas.
 pub(super) fn start_reading(
     reader: Reader,
-    inbox: SyncSender<Event>,
+    inbox: Sender<Event>,
 ) -> std::io::Result<SyncSender<Job>> {
     let (jobs, work) = sync_channel(MAX_FETCHES);
     std::thread::Builder::new()
@@ -172,7 +173,7 @@ pub(super) fn start_reading(
     Ok(jobs)
 }
 
-fn read_all(reader: &Reader, inbox: &SyncSender<Event>, work: &Receiver<Job>) {
+fn read_all(reader: &Reader, inbox: &Sender<Event>, work: &Receiver<Job>) {
     while let Ok(Job { group, fetch, plan }) = work.recv() {
         let entries = match reader.read(&plan) {
             Ok(stored) => stored

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -121,7 +120,7 @@ pub(crate) fn start(start: Start) -> Result<Started, StartError> {
     );
     let settings = settings(&start);
     let groups = recovered.groups.clone();
-    let (sender, inbox) = sync_channel(INBOX_EVENTS);
+    let (sender, inbox) = chronik_inbox::inbox(INBOX_EVENTS);
     let notices = sender.clone();
     let metrics = start.metrics.clone();
     let (writer, reader, index) = recovered.start(move |notice| {

@@ -5,11 +5,12 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
 use chronik_core::ids::{GroupUid, NodeId};
 use chronik_core::partition::Order;
+use chronik_inbox::Inbox;
 use chronik_wal::{Index, RefusedReason, Task, Writer};
 use imbl::OrdMap;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -50,7 +51,7 @@ pub(super) struct Settings {
 
 pub(super) struct Shard {
     pub(super) settings: Settings,
-    pub(super) inbox: Receiver<Event>,
+    pub(super) inbox: Inbox<Event>,
     /// What this node is in its cluster, once it has one.
     pub(super) belong: Option<Belong>,
     pub(super) replicas: HashMap<GroupUid, Replica>,

@@ -18,7 +18,7 @@ use crate::io::{
 use crate::ledger::Span;
 use crate::limits::BLOCK_BYTES;
 use crate::record::GroupUid;
-use crate::sealed::{Directory, Place, SealedRows, read_rows};
+use crate::sealed::{Directory, Place, RowsFile, SealedRows};
 use crate::segment::{Layout, Segment, SegmentHeader};
 
 /// Which live entries to copy, by group and index.
@@ -66,7 +66,7 @@ impl Defrag {
                     std::io::ErrorKind::InvalidData.into(),
                 )
             };
-            let read = source.rows_file().and_then(Directory::read);
+            let read = source.rows_file().and_then(RowsFile::directory);
             let directory = read.map_err(|error| failed("read", &source.rows_path(), error))?;
             directories.push(directory.ok_or_else(damaged)?);
         }
@@ -117,8 +117,8 @@ impl Defrag {
         let read_failed = |error| failed("read", source.path(), error);
         let row_number = u64::from(place.first_row) + (self.index - place.first_index);
         let rows_file = source.rows_file().map_err(read_failed)?;
-        let mut row =
-            read_rows(rows_file, span.segment, row_number, self.index, 1).map_err(read_failed)?[0];
+        let rows = rows_file.rows(span.segment, row_number, self.index, 1);
+        let mut row = rows.map_err(read_failed)?[0];
         let mut record = vec![0; RECORD_HEADER_BYTES + row.len as usize];
         let file = source.file().map_err(read_failed)?;
         file.read_exact_at(&mut record, u64::from(row.position))

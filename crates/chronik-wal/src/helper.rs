@@ -12,12 +12,13 @@ use crate::checkpoint::Checkpoint;
 use crate::defrag::{Defrag, DefragOrder};
 use crate::error::WalError;
 use crate::io::{is_disk_full, replace_file, sync_directory};
-use crate::limits::{DEFRAG_BYTES_PER_S, HELPER_STEP_BYTES, PREWRITE_BYTES_PER_S};
+use crate::limits::{DEFRAG_BYTES_PER_S, HELPER_STEP_BYTES, PREWRITE_BYTES_PER_S, WINDOW_BYTES};
 use crate::pool::{Pool, Prewriting};
 use crate::record::GroupUid;
 use crate::sealed::{Place, SealEvent, SealedRows};
 use crate::segment::{Layout, Segment, rows_path};
 use crate::stats::Counters;
+use crate::window::Windows;
 
 /// How long a full disk is left alone.
 const RETRY: Duration = Duration::from_secs(1);
@@ -99,6 +100,9 @@ pub(crate) struct Helper<W> {
     /// Seals, and the newest checkpoint, that found the disk full.
     seals: VecDeque<SealOrder>,
     checkpoint: Option<(Checkpoint, Vec<u32>)>,
+    /// Memory for readers of old records, to be made once there are some.
+    windows: Arc<Windows>,
+    has_sealed: bool,
     due: Option<Instant>,
 }
 
@@ -126,8 +130,16 @@ impl<W: Fn()> Helper<W> {
             defrag: None,
             seals: VecDeque::new(),
             checkpoint: None,
+            windows: Arc::default(),
+            has_sealed: false,
             due,
         }
+    }
+
+    /// Makes these windows' memory when the first segment is full.
+    pub(crate) fn warming(mut self, windows: Arc<Windows>) -> Self {
+        self.windows = windows;
+        self
     }
 
     /// Works until it is told to stop. An error that is not a full disk is reported, and
@@ -195,6 +207,11 @@ impl<W: Fn()> Helper<W> {
             || self.defrag.is_some()
             || self.pool.wants_more()
             || !self.pool.has_ballast()
+            || self.wants_warm_windows()
+    }
+
+    fn wants_warm_windows(&self) -> bool {
+        self.has_sealed && self.windows.has_unmade()
     }
 
     fn has_waiting_writes(&self) -> bool {
@@ -217,6 +234,9 @@ impl<W: Fn()> Helper<W> {
             if loaded { Duration::ZERO } else { RETRY }
         } else if self.prewriting.is_some() || self.pool.wants_more() {
             self.prewrite_step()?
+        } else if self.wants_warm_windows() {
+            self.windows.make_one();
+            pace(WINDOW_BYTES as u64, PREWRITE_BYTES_PER_S)
         } else if self.defrag.is_some() {
             self.defrag_step()?
         } else {
@@ -238,10 +258,13 @@ impl<W: Fn()> Helper<W> {
             );
             let path = order.segment.rows_path();
             match replace_file(&path, &bytes) {
-                Ok(()) => self.report(Report::Sealed {
-                    segment: number,
-                    places: sealed.places.into(),
-                }),
+                Ok(()) => {
+                    self.has_sealed = true;
+                    self.report(Report::Sealed {
+                        segment: number,
+                        places: sealed.places.into(),
+                    });
+                }
                 Err(error) if is_disk_full(&error) => {
                     if self.pool.drop_ballast() {
                         continue;
@@ -315,7 +338,7 @@ impl<W: Fn()> Helper<W> {
                 Err(source) => return Err(failed("pre-write", self.pool.directory(), source)),
             },
         };
-        match prewriting.step() {
+        match self.pool.prewrite(&mut prewriting) {
             Ok(false) => self.prewriting = Some(prewriting),
             Ok(true) => {
                 let path = self

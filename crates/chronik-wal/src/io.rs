@@ -39,6 +39,11 @@ impl AlignedBuffer {
         self.memory.len()
     }
 
+    /// Makes the kernel give all of it now. It is advice: without it the first use is as slow as ever.
+    pub(crate) fn touch(&mut self) {
+        let _ = self.memory.advise(memmap2::Advice::PopulateWrite);
+    }
+
     /// Makes it at least `len` long and keeps its bytes.
     pub(crate) fn grow(&mut self, len: usize) {
         if len <= self.len() {

@@ -30,15 +30,16 @@ pub(crate) const DISK_FULL_RETRY_MS: u64 = 200;
 
 /// Bytes the helper writes at once, and how many per second it may. Pre-writing is faster
 /// while the log itself grows faster.
-pub(crate) const HELPER_STEP_BYTES: usize = 1 << 20;
+pub(crate) const HELPER_STEP_BYTES: usize = 2 << 20;
 pub(crate) const PREWRITE_BYTES_PER_S: u64 = 64 << 20;
 pub(crate) const DEFRAG_BYTES_PER_S: u64 = 20 << 20;
 
 /// Entries that are this close in one segment are read together.
 pub(crate) const READ_GAP_BYTES: u64 = 32 << 10;
 
-/// One read is never longer than this, unless a single record is.
-pub(crate) const READ_MAX_BYTES: u64 = 1 << 20;
+/// One read is never longer than this, unless a single record is. What clients ask of a partition by default, 1 MiB,
+/// is one read.
+pub(crate) const READ_MAX_BYTES: u64 = (WINDOW_BYTES - 2 * BLOCK_BYTES) as u64;
 
 /// A sorted segment replaces at most this many sources.
 pub(crate) const DEFRAG_SOURCES: usize = 16;

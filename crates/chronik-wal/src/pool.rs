@@ -26,6 +26,8 @@ pub(crate) struct Pool {
     wanted: usize,
     ready: usize,
     next_name: u64,
+    /// What new segments are filled with, made when the first is.
+    zeros: Option<AlignedBuffer>,
 }
 
 impl Pool {
@@ -66,6 +68,7 @@ impl Pool {
                 wanted,
                 ready,
                 next_name,
+                zeros: None,
             },
             spares,
         ))
@@ -138,7 +141,6 @@ impl Pool {
             Ok(file) => Ok(Prewriting {
                 path,
                 file,
-                zeros: AlignedBuffer::new(HELPER_STEP_BYTES),
                 position: 0,
                 segment_bytes: self.segment_bytes,
             }),
@@ -147,6 +149,17 @@ impl Pool {
                 Err(error)
             }
         }
+    }
+
+    /// Writes a little; `true` when everything is written.
+    pub(crate) fn prewrite(&mut self, prewriting: &mut Prewriting) -> io::Result<bool> {
+        let zeros = self.zeros.get_or_insert_with(|| {
+            let mut zeros = AlignedBuffer::new(HELPER_STEP_BYTES);
+            // Memory that was never touched is many small pages of nothing, each of which is pinned for each write.
+            zeros.touch();
+            zeros
+        });
+        prewriting.write(zeros.bytes())
     }
 
     /// Makes a pre-written segment a spare.
@@ -165,17 +178,15 @@ impl Pool {
 pub(crate) struct Prewriting {
     path: PathBuf,
     file: File,
-    zeros: AlignedBuffer,
     position: u64,
     segment_bytes: u64,
 }
 
 impl Prewriting {
-    /// Writes a little; `true` when everything is written.
-    pub(crate) fn step(&mut self) -> io::Result<bool> {
+    fn write(&mut self, zeros: &[u8]) -> io::Result<bool> {
         let left = self.segment_bytes - self.position;
-        let now = left.min(self.zeros.len() as u64);
-        let zeros = &self.zeros.bytes()[..usize::try_from(now).expect("a step fits into memory")];
+        let now = left.min(zeros.len() as u64);
+        let zeros = &zeros[..usize::try_from(now).expect("a step fits into memory")];
         self.file.write_all_at(zeros, self.position)?;
         self.position += now;
         Ok(self.position == self.segment_bytes)

@@ -13,7 +13,6 @@ use crate::frame::{RECORD_HEADER_BYTES, read_record};
 use crate::index::From;
 use crate::limits::{READ_GAP_BYTES, READ_MAX_BYTES};
 use crate::record::{GroupUid, Kind, Row};
-use crate::sealed::read_rows;
 use crate::segment::Segment;
 use crate::window::Windows;
 
@@ -86,6 +85,10 @@ impl Reader {
         Self {
             windows: Arc::new(Windows::new(direct, budget_bytes)),
         }
+    }
+
+    pub(crate) fn windows(&self) -> Arc<Windows> {
+        Arc::clone(&self.windows)
     }
 
     /// Reads a plan. Call it where blocking is allowed.
@@ -205,11 +208,17 @@ struct RowCursor<'a> {
     part: &'a Part,
     /// How many rows of the part were handed out or skipped.
     done: u64,
+    /// Rows after those, which the search brought along.
+    ahead: Vec<Row>,
 }
 
 impl<'a> RowCursor<'a> {
     fn at_start(part: &'a Part) -> Self {
-        Self { part, done: 0 }
+        Self {
+            part,
+            done: 0,
+            ahead: Vec::new(),
+        }
     }
 
     fn entering(part: &'a Part, from: From) -> Result<Self, ReadError> {
@@ -227,7 +236,8 @@ impl<'a> RowCursor<'a> {
     /// Skips the rows that end at or before `offset`.
     fn seek(&mut self, offset: u64) -> Result<(), ReadError> {
         let mut after = self.len();
-        while self.done < after {
+        // One row at a time, until what is left is read at once.
+        while after - self.done > ROWS_AT_ONCE {
             let middle = self.done + (after - self.done) / 2;
             if self.sealed_rows(middle, 1)?[0].next_offset() <= offset {
                 self.done = middle + 1;
@@ -235,6 +245,10 @@ impl<'a> RowCursor<'a> {
                 after = middle;
             }
         }
+        let mut rows = self.next_chunk()?;
+        let skipped = rows.partition_point(|row| row.next_offset() <= offset);
+        self.ahead = rows.split_off(skipped);
+        self.done -= self.ahead.len() as u64;
         Ok(())
     }
 
@@ -251,6 +265,10 @@ impl<'a> RowCursor<'a> {
 
     /// The next rows; none at the end.
     fn next_chunk(&mut self) -> Result<Vec<Row>, ReadError> {
+        if !self.ahead.is_empty() {
+            self.done += self.ahead.len() as u64;
+            return Ok(std::mem::take(&mut self.ahead));
+        }
         let count = self.len().saturating_sub(self.done).min(ROWS_AT_ONCE);
         let rows = match self.part {
             Part::Rows { rows, .. } => rows
@@ -282,8 +300,7 @@ impl<'a> RowCursor<'a> {
             source,
         };
         let file = segment.rows_file().map_err(failed)?;
-        read_rows(
-            file,
+        file.rows(
             segment.short_number(),
             first_row + skipped,
             first_index + skipped,

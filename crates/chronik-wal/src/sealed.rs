@@ -190,26 +190,46 @@ impl Directory {
     }
 }
 
-/// Reads `count` rows from row number `first_row` on; `first_index` is the index of the
-/// first of them.
-pub(crate) fn read_rows(
-    file: &File,
-    segment: u32,
-    first_row: u64,
-    first_index: u64,
-    count: usize,
-) -> io::Result<Vec<Row>> {
-    // The directory's length is in the header; eight bytes more are cheaper than keeping it.
-    let mut places = [0; 4];
-    file.read_exact_at(&mut places, 20)?;
-    let start = HEADER_BYTES as u64 + u64::from(u32::from_le_bytes(places)) * PLACE_BYTES as u64;
-    let mut bytes = vec![0; count * ROW_BYTES];
-    file.read_exact_at(&mut bytes, start + first_row * ROW_BYTES as u64)?;
-    let indexes = first_index..;
-    Ok(indexes
-        .zip(bytes.chunks_exact(ROW_BYTES))
-        .map(|(index, row)| decode_row(segment, index, row))
-        .collect())
+/// An index file that is open, and where its rows begin.
+#[derive(Debug)]
+pub(crate) struct RowsFile {
+    file: File,
+    rows_start: u64,
+}
+
+impl RowsFile {
+    pub(crate) fn new(file: File) -> io::Result<Self> {
+        let mut places = [0; 4];
+        file.read_exact_at(&mut places, 20)?;
+        let places = u64::from(u32::from_le_bytes(places));
+        Ok(Self {
+            file,
+            rows_start: HEADER_BYTES as u64 + places * PLACE_BYTES as u64,
+        })
+    }
+
+    pub(crate) fn directory(&self) -> io::Result<Option<Directory>> {
+        Directory::read(&self.file)
+    }
+
+    /// Reads `count` rows from row number `first_row` on; `first_index` is the index of the
+    /// first of them.
+    pub(crate) fn rows(
+        &self,
+        segment: u32,
+        first_row: u64,
+        first_index: u64,
+        count: usize,
+    ) -> io::Result<Vec<Row>> {
+        let mut bytes = vec![0; count * ROW_BYTES];
+        let start = self.rows_start + first_row * ROW_BYTES as u64;
+        self.file.read_exact_at(&mut bytes, start)?;
+        let indexes = first_index..;
+        Ok(indexes
+            .zip(bytes.chunks_exact(ROW_BYTES))
+            .map(|(index, row)| decode_row(segment, index, row))
+            .collect())
+    }
 }
 
 fn count(items: usize) -> u32 {

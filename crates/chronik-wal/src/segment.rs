@@ -12,6 +12,7 @@ use crate::frame::{u32_at, u64_at};
 use crate::helper::Job;
 use crate::io::{load, no_readahead, open_read};
 use crate::limits::{BLOCK_BYTES, SORTED_BIT};
+use crate::sealed::RowsFile;
 
 /// A segment file that rows may point into. Plans and the index hold it, and it is used
 /// again only after the last of them let go.
@@ -22,7 +23,7 @@ pub struct Segment {
     path: PathBuf,
     file: OnceLock<File>,
     direct_file: OnceLock<File>,
-    rows_file: OnceLock<File>,
+    rows_file: OnceLock<RowsFile>,
     retired: AtomicBool,
     /// Up to here its bytes are final.
     written: AtomicU64,
@@ -76,7 +77,7 @@ impl Segment {
 
     /// The file for buffered reads, opened by the first of them.
     pub(crate) fn file(&self) -> io::Result<&File> {
-        get_or_open(&self.file, &self.path)
+        get_or_open(&self.file, || open_cached(&self.path))
     }
 
     /// The file for reads of whole blocks, past the page cache if `direct`.
@@ -84,16 +85,14 @@ impl Segment {
         if !direct {
             return self.file();
         }
-        if let Some(file) = self.direct_file.get() {
-            return Ok(file);
-        }
-        let file = open_read(&self.path, true)?;
-        Ok(self.direct_file.get_or_init(|| file))
+        get_or_open(&self.direct_file, || open_read(&self.path, true))
     }
 
     /// The index file of a sealed segment, opened by the first read.
-    pub(crate) fn rows_file(&self) -> io::Result<&File> {
-        get_or_open(&self.rows_file, &self.rows_path())
+    pub(crate) fn rows_file(&self) -> io::Result<&RowsFile> {
+        get_or_open(&self.rows_file, || {
+            RowsFile::new(open_cached(&self.rows_path())?)
+        })
     }
 
     /// Up to here nothing will change.
@@ -141,14 +140,20 @@ impl Drop for Segment {
     }
 }
 
-fn get_or_open<'a>(slot: &'a OnceLock<File>, path: &Path) -> io::Result<&'a File> {
-    if let Some(file) = slot.get() {
-        return Ok(file);
-    }
+/// A file for reads from the page cache.
+fn open_cached(path: &Path) -> io::Result<File> {
     let file = open_read(path, false)?;
     no_readahead(&file)?;
+    Ok(file)
+}
+
+fn get_or_open<T>(slot: &OnceLock<T>, open: impl FnOnce() -> io::Result<T>) -> io::Result<&T> {
+    if let Some(opened) = slot.get() {
+        return Ok(opened);
+    }
+    let opened = open()?;
     // Two readers may race; the second file is closed unused.
-    Ok(slot.get_or_init(|| file))
+    Ok(slot.get_or_init(|| opened))
 }
 
 /// The directories and names of one log.

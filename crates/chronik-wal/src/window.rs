@@ -22,7 +22,7 @@ const BLOCK: u64 = BLOCK_BYTES as u64;
 const WINDOW: u64 = WINDOW_BYTES as u64;
 
 /// A piece this long is read alone: most of what comes with it would be of its own group.
-const LONG_PIECE_BYTES: u64 = READ_MAX_BYTES / 2;
+const LONG_PIECE_BYTES: u64 = WINDOW / 4;
 
 /// A window pays if at least one in so many of its bytes was given out when it goes.
 const PAYING_SHARE: usize = 4;
@@ -34,7 +34,7 @@ const MOST_CREDIT: u32 = 16;
 const PIECES_PER_PROBE: usize = 61;
 
 /// The windows of one log. All their memory together is bounded, also what readers still hold.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Windows {
     direct: bool,
     most_windows: usize,
@@ -89,6 +89,19 @@ impl Windows {
             pool: Arc::default(),
             credit: AtomicU32::new(MOST_CREDIT),
             refused: AtomicUsize::new(0),
+        }
+    }
+
+    /// Whether there may be more windows than there are.
+    pub(crate) fn has_unmade(&self) -> bool {
+        self.pool.made.load(Ordering::Relaxed) < self.most_windows
+    }
+
+    /// Makes memory for one more, so that no reader has to wait until the kernel has found and cleared it.
+    pub(crate) fn make_one(&self) {
+        if let Some(mut buffer) = self.pool.make(self.most_windows) {
+            buffer.touch();
+            lock(&self.pool.free).push(buffer);
         }
     }
 
@@ -236,13 +249,15 @@ impl Window {
 impl Pool {
     fn take(&self, most: usize) -> Option<AlignedBuffer> {
         let free = lock(&self.free).pop();
-        free.or_else(|| {
-            let more = |made: usize| (made < most).then_some(made + 1);
-            let made = self
-                .made
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-            made.ok().map(|_| AlignedBuffer::new(WINDOW_BYTES))
-        })
+        free.or_else(|| self.make(most))
+    }
+
+    fn make(&self, most: usize) -> Option<AlignedBuffer> {
+        let more = |made: usize| (made < most).then_some(made + 1);
+        let made = self
+            .made
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        made.ok().map(|_| AlignedBuffer::new(WINDOW_BYTES))
     }
 }
 

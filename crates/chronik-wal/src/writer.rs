@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::mpsc::TrySendError;
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
+use chronik_inbox::Sender;
 
 use crate::appender::Command;
 use crate::error::{Refused, RefusedReason};
@@ -18,7 +19,7 @@ use crate::stats::{Counters, Stats};
 /// Hands work to the WAL thread and never waits for it.
 #[derive(Debug)]
 pub struct Writer<T> {
-    pub(crate) commands: SyncSender<Command<T>>,
+    pub(crate) commands: Sender<Command<T>>,
     pub(crate) counters: Arc<Counters>,
     /// Gone once the log is closed.
     pub(crate) thread: Option<JoinHandle<()>>,

@@ -14,6 +14,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use chronik_inbox::Inbox;
 
 use crate::error::WalError;
 use crate::frame::record_bytes;
@@ -74,7 +75,7 @@ pub(crate) struct Appender<T, S> {
     pub(crate) next_sorted: u32,
     pub(crate) spares: VecDeque<PathBuf>,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) commands: Receiver<Command<T>>,
+    pub(crate) commands: Inbox<Command<T>>,
     pub(crate) reports: Receiver<Report>,
     pub(crate) jobs: SyncSender<Job>,
     pub(crate) helper: JoinHandle<()>,

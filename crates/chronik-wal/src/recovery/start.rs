@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use chronik_inbox::{Sender, inbox};
+
 use super::{Recovered, io_error};
 use crate::appender::{Active, Appender, Command, LoopState, enter_log};
 use crate::error::OpenError;
@@ -51,12 +53,13 @@ impl Recovered {
             Some(newest) => reopen(newest, direct_io)?,
             None => parts.create_active(&mut index, next_lsn, direct_io)?,
         };
-        let (commands, taken_commands) = sync_channel(QUEUE_COMMANDS);
+        let (commands, taken_commands) = inbox(QUEUE_COMMANDS);
         let (reports, taken_reports) = sync_channel::<Report>(QUEUE_REPORTS);
         let counters = Arc::new(Counters::default());
         Counters::set(&counters.durable_lsn, durable_lsn);
         Counters::set(&counters.checkpoint_lsn, self.checkpoint_lsn);
-        let to_wake: SyncSender<Command<T>> = commands.clone();
+        let to_wake: Sender<Command<T>> = commands.clone();
+        let reader = Reader::new(direct_io, parts.options.read_bytes);
         let helper = Helper::new(
             parts.layout.clone(),
             direct_io,
@@ -66,7 +69,8 @@ impl Recovered {
             reports,
             // A full queue wakes the WAL thread as well.
             move || drop(to_wake.try_send(Command::Wake)),
-        );
+        )
+        .warming(reader.windows());
         let helper = spawn("chronik-wal-aid", &parts.layout.log, move || helper.run())?;
         let backlog: VecDeque<Job> = parts
             .unsealed
@@ -74,7 +78,6 @@ impl Recovered {
             .map(|full| Job::Seal(full.into_order()))
             .collect();
         let segment_bytes = parts.options.segment_bytes;
-        let reader = Reader::new(direct_io, parts.options.read_bytes);
         let log = parts.layout.log.clone();
         let appender = Appender {
             state: LoopState::new(parts.options.frame_max, backlog),

@@ -65,14 +65,15 @@ proptest! {
 
         let mut file = tempfile::tempfile().expect("a temporary file");
         file.write_all(&sealed.encode(5, 9, 70, 77)).expect("it can be written");
-        let directory = Directory::read(&file).expect("it can be read").expect("it is whole");
+        let file = RowsFile::new(file).expect("it has a header");
+        let directory = file.directory().expect("it can be read").expect("it is whole");
         prop_assert_eq!((directory.number, directory.salt), (5, 9));
         prop_assert_eq!((directory.first_lsn, directory.last_lsn), (70, 77));
         prop_assert_eq!(directory.places.len(), expected.len());
         for (place, (group, rows)) in directory.places.iter().zip(&expected) {
             prop_assert_eq!((place.group, place.last_lsn), (*group, 77));
             let count = rows.len();
-            let read = read_rows(&file, 5, u64::from(place.first_row), place.first_index, count);
+            let read = file.rows(5, u64::from(place.first_row), place.first_index, count);
             prop_assert_eq!(&read.expect("it can be read"), rows);
             prop_assert_eq!(place.next_offset, rows[count - 1].next_offset());
         }
