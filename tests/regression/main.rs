@@ -19,6 +19,7 @@ mod chaos;
 mod clients;
 mod cluster;
 mod docs_fresh;
+mod followers;
 mod groups;
 mod hostile;
 mod many_topics;

@@ -8,12 +8,13 @@ use chronik_core::partition::batch;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::{Bounds, Broker, ReadError, ReadPartition};
+use super::{Bounds, Broker, ReadError, ReadPartition, Source};
 use crate::metrics::{FetchPhase, Operation};
 use crate::raft::event::{Data, Event, Found, Read, Waiter};
 
 #[derive(Clone, Copy, Debug)]
 pub struct FetchLimits {
+    pub source: Source,
     pub min_bytes: usize,
     /// Over all partitions together.
     pub max_bytes: usize,
@@ -41,13 +42,17 @@ impl Broker {
         limits: FetchLimits,
     ) -> Vec<Result<Fetched, ReadError>> {
         let deadline = Instant::now() + limits.max_wait;
+        let mut source = limits.source;
         loop {
             let may_wait =
                 !limits.max_wait.is_zero() && limits.min_bytes > 0 && Instant::now() < deadline;
             let waiter = may_wait.then(|| Waiter::new(limits.min_bytes as u64));
             let found = self
-                .look(&partitions, limits.max_bytes, waiter.clone())
+                .look(&partitions, source, limits.max_bytes, waiter.clone())
                 .await;
+            if source == Source::AnyReplica {
+                source = Source::Confirmed;
+            }
             let Some(waiter) = waiter.filter(|waiter| !waiter.is_done()) else {
                 return self.load(found, &partitions).await;
             };
@@ -63,12 +68,14 @@ impl Broker {
     async fn look(
         &self,
         partitions: &[ReadPartition],
+        source: Source,
         max_bytes: usize,
         waiter: Option<Arc<Waiter>>,
     ) -> Vec<Result<Found, ReadError>> {
         let (reply, answer) = oneshot::channel();
         let read = Read {
             partitions: partitions.to_vec(),
+            source,
             max_bytes,
             waiter,
             reply,

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 
 pub use crate::raft::event::{
     AppendError, Appended, Bounds, Description, GroupError, Hint, KeptState, ProposeError,
-    ReadError, ReadPartition, Sought, TrimError,
+    ReadError, ReadPartition, Sought, Source, TrimError,
 };
 pub use append::{Appends, PendingAppend, all_replicas};
 pub use chronik_core::partition::Acks;

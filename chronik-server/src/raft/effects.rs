@@ -100,8 +100,7 @@ impl Shard {
             Action::Members { as_of, members } => self.write_members(group, as_of, &members),
             Action::Apply(entries) => self.apply(group, entries),
             Action::Fetch(fetch) => self.fetch_for_peer(group, fetch),
-            // Nobody asks for linearizable reads yet.
-            Action::ReadConfirmed { .. } => {}
+            Action::ReadConfirmed { round, .. } => self.confirmed(group, round),
             Action::Committed { .. } | Action::SnapshotWanted => {
                 unreachable!("replicas keep these for themselves")
             }

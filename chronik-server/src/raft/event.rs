@@ -143,11 +143,22 @@ pub struct Appended {
 #[derive(Debug)]
 pub(crate) struct Read {
     pub(crate) partitions: Vec<ReadPartition>,
+    pub(crate) source: Source,
     /// Over all partitions; the first batch goes out even if it is larger (KIP-74).
     pub(crate) max_bytes: usize,
     /// If less than its least is there, the waiter is told when more comes.
     pub(crate) waiter: Option<Arc<Waiter>>,
     pub(crate) reply: oneshot::Sender<Vec<Result<Found, ReadError>>>,
+}
+
+/// Which replicas may answer a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    Leader,
+    /// Any, once it shows everything that was acknowledged when it was asked.
+    AnyReplica,
+    /// Any: it was confirmed before that it shows enough.
+    Confirmed,
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -7,6 +7,7 @@
 
 pub(crate) mod event;
 
+mod confirm;
 mod effects;
 mod elections;
 mod gossip;

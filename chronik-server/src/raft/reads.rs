@@ -6,14 +6,20 @@ use chronik_wal::From;
 
 use super::event::{
     Bounds, Data, Description, Find, Found, GroupError, KeptState, Position, Read, ReadError,
-    ReadPartition, Sought,
+    ReadPartition, Sought, Source,
 };
 use super::records::Records;
 use super::replica::{Replica, State};
 use super::shard::Shard;
 
 impl Shard {
-    pub(super) fn read(&mut self, read: Read) {
+    pub(super) fn read(&mut self, read: Box<Read>) {
+        if let Some(read) = self.confirm_first(read) {
+            self.answer_read(*read);
+        }
+    }
+
+    pub(super) fn answer_read(&mut self, read: Read) {
         let mut room = Room {
             left: read.max_bytes,
             first: true,
@@ -23,7 +29,7 @@ impl Shard {
         let mut answers = Vec::with_capacity(read.partitions.len());
         for partition in &read.partitions {
             let before = room.left;
-            let answer = self.read_one(partition, &mut room);
+            let answer = self.read_one(partition, read.source, &mut room);
             present += before - room.left;
             urgent |= answer.is_err();
             answers.push(answer);
@@ -94,8 +100,13 @@ impl Shard {
         })
     }
 
-    fn read_one(&self, partition: &ReadPartition, room: &mut Room) -> Result<Found, ReadError> {
-        let (bounds, records) = self.readable(partition.group, partition.expected_epoch)?;
+    fn read_one(
+        &self,
+        partition: &ReadPartition,
+        source: Source,
+        room: &mut Room,
+    ) -> Result<Found, ReadError> {
+        let (bounds, records) = self.readable(partition.group, partition.expected_epoch, source)?;
         let log = records.log();
         let offset = partition.offset;
         if offset < log.start_offset() || offset > log.end_offset() {
@@ -133,7 +144,7 @@ impl Shard {
         expected_epoch: Option<i32>,
         what: Sought,
     ) -> Result<Position, ReadError> {
-        let (bounds, records) = self.readable(group, expected_epoch)?;
+        let (bounds, records) = self.readable(group, expected_epoch, Source::Leader)?;
         let log = records.log();
         Ok(match what {
             Sought::Bounds => Position::Bounds(bounds),
@@ -147,20 +158,23 @@ impl Shard {
         })
     }
 
-    /// A partition that may be read now: led here, in a term that has committed, in the epoch the client knows.
+    /// A partition that may be read now: led here, in a term that has committed, or followed if the source allows it;
+    /// and in the epoch the client knows.
     fn readable(
         &self,
         group: GroupUid,
         expected_epoch: Option<i32>,
+        source: Source,
     ) -> Result<(Bounds, &Records), ReadError> {
         let replica = self.replicas.get(&group).ok_or(ReadError::UnknownGroup)?;
         let State::Records(records) = &replica.state else {
             return Err(ReadError::UnknownGroup);
         };
-        if !replica.group().is_leader() {
+        let leads = replica.group().is_leader();
+        if !leads && (source == Source::Leader || replica.group().leadership().leader == 0) {
             return Err(ReadError::NotLeader(replica.hint()));
         }
-        if !replica.serves() {
+        if leads && !replica.serves() {
             return Err(ReadError::NotReady);
         }
         let bounds = replica.bounds(records);

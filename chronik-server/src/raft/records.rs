@@ -25,6 +25,8 @@ pub(super) struct Records {
     cached: VecDeque<Cached>,
     /// Fetches that wait for more.
     waiters: Vec<Arc<Waiter>>,
+    /// Rounds of confirmation and the reads that wait for them, in their order.
+    pub(super) confirming: VecDeque<(u64, u64)>,
     /// What is visible, and hence was told to those who wait.
     visible: i64,
 }
@@ -43,6 +45,7 @@ impl Records {
             replica,
             cached: VecDeque::new(),
             waiters: Vec::new(),
+            confirming: VecDeque::new(),
         }
     }
 

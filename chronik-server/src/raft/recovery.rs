@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::info;
 
 use super::ShardHandle;
+use super::confirm::Confirming;
 use super::effects::CHANGES_MEMBERS;
 use super::elections::Elections;
 use super::event::Event;
@@ -152,6 +153,7 @@ pub(crate) fn start(start: Start) -> Result<Started, StartError> {
         elections: Elections::default(),
         peers: start.peers,
         held: Held::default(),
+        confirming: Confirming::default(),
         fetches,
         statuses: OrdMap::new(),
         view,

@@ -156,6 +156,14 @@ impl Replica {
         }
     }
 
+    /// Asks what is committed; the answer confirms this round or a later one.
+    pub(super) fn read_index(&mut self) -> u64 {
+        match &mut self.state {
+            State::Meta(meta) => meta.group.read_index(),
+            State::Records(records) => records.replica.read_index(),
+        }
+    }
+
     pub(super) fn unreachable(&mut self, peer: u64) {
         match &mut self.state {
             State::Meta(meta) => meta.group.unreachable(peer),

@@ -16,6 +16,7 @@ use imbl::OrdMap;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Token;
+use super::confirm::Confirming;
 use super::elections::Elections;
 use super::event::{Append, AppendError, Event};
 use super::gossip::{Gossip, Leads};
@@ -68,6 +69,7 @@ pub(super) struct Shard {
     pub(super) elections: Elections,
     pub(super) peers: Peers,
     pub(super) held: Held,
+    pub(super) confirming: Confirming,
     pub(super) fetches: SyncSender<Job>,
     pub(super) upkeep: Upkeep,
     /// Who leads each group, shared with the published views.
@@ -160,7 +162,7 @@ impl Shard {
         self.metrics.shard.events.at(event.kind()).increment();
         match event {
             Event::Append(appends) => appends.into_iter().for_each(|append| self.append(append)),
-            Event::Read(read) => self.read(*read),
+            Event::Read(read) => self.read(read),
             Event::Find(find) => self.find(find),
             Event::Belong(belong) => self.belongs(belong),
             Event::Peer { from, messages } => self.receive(from, messages),

@@ -65,6 +65,7 @@ impl Shard {
         }
         self.upkeep.due = now + self.upkeep.tick;
         self.tick_groups();
+        self.give_up_confirming();
         self.report_health();
         self.measure();
         if self.upkeep.checkpoint_soon || now >= self.upkeep.checkpoint_due {

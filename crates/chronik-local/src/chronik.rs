@@ -28,6 +28,8 @@ pub struct ChronikOptions {
     program: PathBuf,
     dir: PathBuf,
     settings: Vec<(String, String)>,
+    /// Keys that differ between the nodes of a cluster, and what stands before the number of the node.
+    numbered: Vec<(String, String)>,
 }
 
 impl Doors {
@@ -53,6 +55,7 @@ impl ChronikOptions {
             program: program.into(),
             dir: dir.into(),
             settings: Vec::new(),
+            numbered: Vec::new(),
         }
     }
 
@@ -60,6 +63,13 @@ impl ChronikOptions {
     #[must_use]
     pub fn with(mut self, key: &str, value: &str) -> Self {
         self.settings.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Sets a key on each node of a cluster to this text and the number of the node.
+    #[must_use]
+    pub fn with_numbered(mut self, key: &str, prefix: &str) -> Self {
+        self.numbered.push((key.to_owned(), prefix.to_owned()));
         self
     }
 
@@ -108,6 +118,9 @@ impl ChronikOptions {
             let mut options = self.clone();
             options.dir = self.dir.join(format!("node-{id}"));
             fs::create_dir_all(&options.dir).map_err(LocalError::file("create", &options.dir))?;
+            for (key, prefix) in &self.numbered {
+                options = options.with(key, &format!("{prefix}{id}"));
+            }
             let options = options
                 .with("node.id", &id.to_string())
                 .with("cluster.peers", &peers);

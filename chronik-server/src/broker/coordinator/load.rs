@@ -7,7 +7,7 @@ use chronik_core::ids::GroupUid;
 use chronik_core::partition::batch as batches;
 
 use super::batch;
-use crate::broker::{Broker, FetchLimits, Fetched, GroupError, ReadError, ReadPartition};
+use crate::broker::{Broker, FetchLimits, Fetched, GroupError, ReadError, ReadPartition, Source};
 
 const READ_BYTES: usize = 4 << 20;
 /// Between two attempts on a partition whose leader is not ready. Nobody tells when it is.
@@ -99,6 +99,7 @@ async fn read(
         expected_epoch: Some(epoch),
     };
     let limits = FetchLimits {
+        source: Source::Leader,
         min_bytes: 0,
         max_bytes: READ_BYTES,
         max_wait: Duration::ZERO,

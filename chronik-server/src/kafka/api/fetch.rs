@@ -1,5 +1,6 @@
 //! Fetch: whole committed batches from an offset on, waiting for them if the client wants to.
 
+mod nearest;
 mod request;
 mod response;
 #[cfg(test)]
@@ -11,8 +12,9 @@ use std::time::Duration;
 use chronik_core::catalog::Topic;
 use chronik_core::partition::batch::{self, Compression};
 
+use super::convert::broker_id;
 use super::redirect;
-use crate::broker::{FetchLimits, Fetched, ReadError, ReadPartition, View};
+use crate::broker::{FetchLimits, Fetched, ReadError, ReadPartition, Source, View};
 use crate::kafka::budget::Share;
 use crate::kafka::call::Call;
 use crate::kafka::dispatch::Outcome;
@@ -28,6 +30,8 @@ const MOST_BYTES: i32 = 55 << 20;
 const LONGEST_WAIT_MS: i32 = 5 * 60 * 1000;
 /// Clients before this version cannot read zstd.
 const ZSTD_FROM: i16 = 10;
+/// Clients from this version on may be sent to another replica, and read there (KIP-392).
+const FOLLOWERS_FROM: i16 = 11;
 /// Ends a session: such a request is complete in itself.
 const FINAL_EPOCH: i32 = -1;
 
@@ -104,18 +108,19 @@ fn note(call: &Call, topics: &[TopicAnswer]) {
 
 async fn fetch(call: &Call, request: FetchRequest) -> Vec<TopicAnswer> {
     let view = call.broker().view();
+    let rack = request.rack.as_deref();
     let mut reads = Vec::new();
-    let mut refused = false;
+    let mut settled = false;
     let resolve = |FetchTopic { topic, partitions }: FetchTopic| {
         let found = find_topic(&view, &topic);
-        let row = |partition: FetchPartition| match resolve(&found, &partition) {
+        let row = |partition: FetchPartition| match resolve(call, &view, &found, rack, &partition) {
             Ok(read) => {
                 reads.push(read);
-                (partition.index, None)
+                Row::Read(partition.index)
             }
-            Err(error) => {
-                refused = true;
-                (partition.index, Some(error))
+            Err(answer) => {
+                settled = true;
+                Row::Settled(answer)
             }
         };
         (topic, partitions.into_iter().map(row).collect::<Vec<_>>())
@@ -123,21 +128,25 @@ async fn fetch(call: &Call, request: FetchRequest) -> Vec<TopicAnswer> {
     let topics: Vec<_> = request.topics.into_iter().map(resolve).collect();
     drop(view);
     let max_bytes = request.max_bytes.clamp(0, MOST_BYTES) as usize;
-    // Errors are told at once; only a request without any waits for records.
-    let max_wait_ms = if refused {
+    // What is known already is told at once; only a request without such answers waits for records.
+    let max_wait_ms = if settled {
         0
     } else {
         request.max_wait_ms.clamp(0, LONGEST_WAIT_MS)
     };
     let limits = FetchLimits {
+        source: match call.version() {
+            FOLLOWERS_FROM.. => Source::AnyReplica,
+            _ => Source::Leader,
+        },
         min_bytes: (request.min_bytes.max(0) as usize).min(max_bytes),
         max_bytes,
         max_wait: Duration::from_millis(max_wait_ms as u64),
     };
     let mut fetched = call.broker().fetch(reads, limits).await.into_iter();
-    let mut answer = |(index, error): (i32, Option<ErrorCode>)| match error {
-        Some(error) => PartitionAnswer::failed(index, error),
-        None => answer(
+    let mut answer = |row: Row| match row {
+        Row::Settled(answer) => answer,
+        Row::Read(index) => answer(
             call.version(),
             index,
             fetched.next().expect("one result per partition read"),
@@ -148,6 +157,12 @@ async fn fetch(call: &Call, request: FetchRequest) -> Vec<TopicAnswer> {
         partitions: rows.into_iter().map(&mut answer).collect(),
     });
     answers.collect()
+}
+
+/// What becomes of a partition of the request.
+enum Row {
+    Read(i32),
+    Settled(PartitionAnswer),
 }
 
 fn find_topic(view: &View, topic: &TopicKey) -> Result<Arc<Topic>, ErrorCode> {
@@ -166,15 +181,24 @@ fn find_topic(view: &View, topic: &TopicKey) -> Result<Arc<Topic>, ErrorCode> {
 }
 
 fn resolve(
+    call: &Call,
+    view: &View,
     topic: &Result<Arc<Topic>, ErrorCode>,
+    rack: Option<&str>,
     asked: &FetchPartition,
-) -> Result<ReadPartition, ErrorCode> {
-    let topic = topic.as_ref().map_err(|error| *error)?;
+) -> Result<ReadPartition, PartitionAnswer> {
+    let failed = |error| PartitionAnswer::failed(asked.index, error);
+    let topic = topic.as_ref().map_err(|error| failed(*error))?;
     let partition = usize::try_from(asked.index)
         .ok()
         .and_then(|index| topic.partitions.get(index));
+    let partition = partition.ok_or_else(|| failed(ErrorCode::UnknownTopicOrPartition))?;
+    let own = call.broker().settings().node;
+    if let Some(node) = rack.and_then(|rack| nearest::replica(view, partition, own, rack)) {
+        return Err(PartitionAnswer::elsewhere(asked.index, broker_id(node).0));
+    }
     Ok(ReadPartition {
-        group: partition.ok_or(ErrorCode::UnknownTopicOrPartition)?.group,
+        group: partition.group,
         offset: asked.fetch_offset,
         max_bytes: asked.max_bytes.max(0) as usize,
         expected_epoch: (asked.current_leader_epoch >= 0).then_some(asked.current_leader_epoch),

@@ -12,6 +12,8 @@ pub(in crate::kafka) struct FetchRequest {
     pub(super) read_committed: bool,
     pub(super) session_id: i32,
     pub(super) session_epoch: i32,
+    /// Where the client is, if it says so.
+    pub(super) rack: Option<Box<str>>,
     pub(super) topics: Vec<FetchTopic>,
 }
 
@@ -61,9 +63,10 @@ impl FetchRequest {
         if version >= 7 {
             forgotten_topics(&mut input, version)?;
         }
-        if version >= 11 {
-            let _rack = input.text()?;
-        }
+        let rack = match version {
+            11.. => Some(input.text()?).filter(|rack| !rack.is_empty()),
+            _ => None,
+        };
         input.skip_tags()?;
         Ok(FetchRequest {
             max_wait_ms,
@@ -72,6 +75,7 @@ impl FetchRequest {
             read_committed,
             session_id,
             session_epoch,
+            rack: rack.map(Into::into),
             topics,
         })
     }

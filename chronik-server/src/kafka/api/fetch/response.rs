@@ -11,7 +11,7 @@ use crate::kafka::wire::WireWriter;
 
 /// What a partition's row takes without its records.
 const ROW_BYTES: usize = 64;
-/// The reader does the choosing: no other replica is preferred.
+/// The one who was asked is as good as any other.
 const NO_PREFERRED_REPLICA: i32 = -1;
 
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub(super) struct PartitionAnswer {
     /// Whole batches in the order of their offsets.
     pub(super) records: Vec<Bytes>,
     pub(super) leader: Option<LeaderHint>,
+    /// Another replica that is nearer to the client.
+    pub(super) preferred: Option<i32>,
 }
 
 impl PartitionAnswer {
@@ -41,6 +43,15 @@ impl PartitionAnswer {
             log_start_offset: -1,
             records,
             leader: None,
+            preferred: None,
+        }
+    }
+
+    /// Nothing from here: another replica is nearer.
+    pub(super) fn elsewhere(index: i32, preferred: i32) -> Self {
+        PartitionAnswer {
+            preferred: Some(preferred),
+            ..PartitionAnswer::failed(index, ErrorCode::None)
         }
     }
 
@@ -107,7 +118,7 @@ fn write_partition(out: &mut Skeleton, version: i16, read_committed: bool, row: 
         fields.null_array()
     };
     if version >= 11 {
-        fields.i32(NO_PREFERRED_REPLICA);
+        fields.i32(row.preferred.unwrap_or(NO_PREFERRED_REPLICA));
     }
     // Zero length where there is nothing: null would be a protocol error for librdkafka.
     fields.count(row.record_bytes());
