@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chronik_core::catalog::{Command, Node};
+use chronik_core::catalog::{Command, Node, Outcome};
 use chronik_core::ids::NodeId;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info};
@@ -118,7 +118,9 @@ impl Citizen {
 
 async fn register(broker: &Broker, node: &Node) {
     let register = Command::RegisterNode(node.clone());
-    if broker.propose(register, REGISTER_TIMEOUT).await.is_err() {
+    let outcome = broker.propose(register, REGISTER_TIMEOUT).await;
+    // A node that was removed is refused for good, and says no more than the cluster says of it.
+    if !matches!(outcome, Ok(Outcome::Done)) {
         tokio::time::sleep(TRY_AGAIN).await;
     }
 }

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use chronik_core::catalog::Proposal;
-use chronik_core::ids::NodeId;
+use chronik_core::ids::{GroupUid, NodeId};
 use chronik_core::wire::{Reader, WireError, Writer};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
-use crate::broker::Broker;
+use crate::broker::{Broker, Quorum, QuorumMember};
 use crate::metrics::Metrics;
 use crate::peer::{GroupMessage, Inbox, Liveness};
 use crate::raft::{Leads, ShardHandle};
@@ -40,6 +40,10 @@ pub(crate) enum Request {
     Propose(Proposal),
     /// What this node leads, as far as it is news.
     Leads(Vec<Leads>),
+    /// Let these nodes lead these groups, which this node leads.
+    HandTo(Vec<(GroupUid, NodeId)>),
+    /// How does the metadata group stand, which this node leads?
+    Quorum,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +59,7 @@ pub(crate) enum Reply {
     /// Ask this node instead, if any is known.
     NotLeader(Option<NodeId>),
     Refused(String),
+    Quorum(Quorum),
 }
 
 /// The door for other nodes' requests and messages. What needs rooms that do not exist yet is refused.
@@ -99,7 +104,9 @@ impl Neighbours {
     }
 
     fn standing(&self, peers: u64) -> Reply {
-        if peers != self.peers {
+        // Who founds a cluster must agree on its nodes; whoever joins one may be new to all of them.
+        let is_member = matches!(*self.standing.borrow(), Standing::Member { .. });
+        if peers != self.peers && !is_member {
             return Reply::Refused(
                 "`cluster.peers` differs between the nodes: write the same list everywhere"
                     .to_owned(),
@@ -141,6 +148,14 @@ impl Inbox for Neighbours {
                 }
                 Request::Join { directory } => broker.admit(from, directory).await,
                 Request::Propose(proposal) => broker.take(proposal).await,
+                Request::HandTo(wanted) => {
+                    shard.hand_to(wanted);
+                    Reply::Taken
+                }
+                Request::Quorum => match broker.quorum_here().await {
+                    Some(quorum) => Reply::Quorum(quorum),
+                    None => Reply::NotLeader(None),
+                },
             };
             Ok(reply.encode())
         }
@@ -174,6 +189,14 @@ impl Request {
                 news.iter().for_each(|leads| leads.write(&mut out));
                 &mut out
             }
+            Request::HandTo(wanted) => {
+                out.u8(6).count(wanted.len());
+                for (group, node) in wanted {
+                    out.u64(group.0).u64(node.0);
+                }
+                &mut out
+            }
+            Request::Quorum => out.u8(7),
         };
         out.finish()
     }
@@ -198,6 +221,12 @@ impl Request {
                     .map(|_| Leads::read(&mut input))
                     .collect::<Result<_, _>>()?,
             ),
+            6 => Request::HandTo(
+                (0..input.count(16)?)
+                    .map(|_| Ok((GroupUid(input.u64()?), NodeId(input.u64()?))))
+                    .collect::<Result<_, _>>()?,
+            ),
+            7 => Request::Quorum,
             other => return Err(input.unknown("request of a node", other.into())),
         };
         input.end()?;
@@ -228,6 +257,7 @@ impl Reply {
                 _ = out.u8(6).u64(leader.map_or(u64::MAX, |leader| leader.0));
             }
             Reply::Refused(reason) => _ = out.u8(7).text(reason),
+            Reply::Quorum(quorum) => write_quorum(out.u8(9), quorum),
         }
         out.finish()
     }
@@ -258,11 +288,41 @@ impl Reply {
                 Reply::NotLeader((leader != u64::MAX).then_some(NodeId(leader)))
             }
             7 => Reply::Refused(input.text()?),
+            9 => Reply::Quorum(read_quorum(&mut input)?),
             other => return Err(input.unknown("reply of a node", other.into())),
         };
         input.end()?;
         Ok(reply)
     }
+}
+
+fn write_quorum(out: &mut Writer, quorum: &Quorum) {
+    out.u64(quorum.leader.0)
+        .i32(quorum.epoch)
+        .u64(quorum.committed)
+        .count(quorum.members.len());
+    for member in &quorum.members {
+        out.u64(member.node.0)
+            .u8(member.votes.into())
+            .u64(member.matched);
+    }
+}
+
+fn read_quorum(input: &mut Reader<'_>) -> Result<Quorum, WireError> {
+    Ok(Quorum {
+        leader: NodeId(input.u64()?),
+        epoch: input.i32()?,
+        committed: input.u64()?,
+        members: (0..input.count(17)?)
+            .map(|_| {
+                Ok(QuorumMember {
+                    node: NodeId(input.u64()?),
+                    votes: input.u8()? != 0,
+                    matched: input.u64()?,
+                })
+            })
+            .collect::<Result<_, _>>()?,
+    })
 }
 
 fn version(input: &mut Reader<'_>) -> Result<(), WireError> {

@@ -5,9 +5,12 @@
 
 mod append;
 pub mod coordinator;
+mod elect;
 mod fetch;
+mod moves;
 mod offsets;
 mod proposals;
+mod quorum;
 mod topics;
 pub mod view;
 
@@ -19,8 +22,8 @@ use chronik_core::ids::{NodeId, TopicId};
 use tokio::sync::watch;
 
 pub use crate::raft::event::{
-    AppendError, Appended, Bounds, Description, GroupError, Hint, KeptState, ProposeError,
-    ReadError, ReadPartition, Sought, Source, TrimError,
+    AppendError, Appended, Bounds, Description, GroupError, Hint, KeptState, ProposeError, Quorum,
+    QuorumMember, ReadError, ReadPartition, Sought, Source, TrimError,
 };
 pub use append::{Appends, PendingAppend, all_replicas};
 pub use chronik_core::partition::Acks;

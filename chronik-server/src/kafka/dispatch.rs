@@ -141,8 +141,12 @@ apis! {
     DeleteGroups(DeleteGroupsRequest) => delete_groups::handle,
     IncrementalAlterConfigs(IncrementalAlterConfigsRequest) => incremental_alter_configs::handle,
     ElectLeaders(ElectLeadersRequest) => elect_leaders::handle,
+    AlterPartitionReassignments(AlterPartitionReassignmentsRequest) => alter_partition_reassignments::handle,
+    ListPartitionReassignments(ListPartitionReassignmentsRequest) => list_partition_reassignments::handle,
     OffsetDelete(OffsetDeleteRequest) => offset_delete::handle,
+    DescribeQuorum(DescribeQuorumRequest) => describe_quorum::handle,
     DescribeCluster(DescribeClusterRequest) => describe_cluster::handle,
+    UnregisterBroker(UnregisterBrokerRequest) => unregister_broker::handle,
 }
 
 impl Request {

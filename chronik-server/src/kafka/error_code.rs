@@ -60,11 +60,14 @@ pub(crate) enum ErrorCode {
     PreferredLeaderNotAvailable = 80,
     GroupMaxSizeReached = 81,
     FencedInstanceId = 82,
+    EligibleLeadersNotAvailable = 83,
     ElectionNotNeeded = 84,
+    NoReassignmentInProgress = 85,
     GroupSubscribedToTopic = 86,
     InvalidRecord = 87,
     UnstableOffsetCommit = 88,
     UnknownTopicId = 100,
+    BrokerIdNotRegistered = 102,
     MismatchedEndpointType = 114,
     UnsupportedEndpointType = 115,
 }
@@ -164,6 +167,11 @@ impl From<&Refused> for ErrorCode {
             Refused::NameCollides(_) => ErrorCode::InvalidTopic,
             Refused::UnknownTopic => ErrorCode::UnknownTopicOrPartition,
             Refused::NotMorePartitions { .. } => ErrorCode::InvalidPartitions,
+            Refused::UnknownPartition => ErrorCode::UnknownTopicOrPartition,
+            Refused::Placement => ErrorCode::InvalidReplicaAssignment,
+            Refused::NoMove => ErrorCode::NoReassignmentInProgress,
+            Refused::UnknownNode(_) => ErrorCode::BrokerIdNotRegistered,
+            Refused::StillHolds { .. } => ErrorCode::PolicyViolation,
             Refused::AlreadyBorn(_) | Refused::EndedLife { .. } => ErrorCode::UnknownServerError,
         }
     }

@@ -657,6 +657,78 @@ static DESCRIBE_CLUSTER: Struct = Struct {
     ],
 };
 
+static ALTER_PARTITION_REASSIGNMENTS_REASSIGNABLE_PARTITION: Struct = Struct {
+    fields: &[
+        field(between(0, NEWEST), Kind::Fixed(4)),
+        field(between(0, NEWEST), Kind::Array(&Kind::Fixed(4), 4)).nullable(between(0, NEWEST)),
+    ],
+};
+static ALTER_PARTITION_REASSIGNMENTS_REASSIGNABLE_TOPIC: Struct = Struct {
+    fields: &[
+        field(between(0, NEWEST), Kind::String),
+        field(
+            between(0, NEWEST),
+            Kind::Array(
+                &Kind::Struct(&ALTER_PARTITION_REASSIGNMENTS_REASSIGNABLE_PARTITION),
+                56,
+            ),
+        ),
+    ],
+};
+static ALTER_PARTITION_REASSIGNMENTS: Struct = Struct {
+    fields: &[
+        field(between(0, NEWEST), Kind::Fixed(4)),
+        field(between(1, NEWEST), Kind::Fixed(1)),
+        field(
+            between(0, NEWEST),
+            Kind::Array(
+                &Kind::Struct(&ALTER_PARTITION_REASSIGNMENTS_REASSIGNABLE_TOPIC),
+                80,
+            ),
+        ),
+    ],
+};
+
+static LIST_PARTITION_REASSIGNMENTS_TOPICS: Struct = Struct {
+    fields: &[
+        field(between(0, NEWEST), Kind::String),
+        field(between(0, NEWEST), Kind::Array(&Kind::Fixed(4), 4)),
+    ],
+};
+static LIST_PARTITION_REASSIGNMENTS: Struct = Struct {
+    fields: &[
+        field(between(0, NEWEST), Kind::Fixed(4)),
+        field(
+            between(0, NEWEST),
+            Kind::Array(&Kind::Struct(&LIST_PARTITION_REASSIGNMENTS_TOPICS), 80),
+        )
+        .nullable(between(0, NEWEST)),
+    ],
+};
+
+static DESCRIBE_QUORUM_PARTITION_DATA: Struct = Struct {
+    fields: &[field(between(0, NEWEST), Kind::Fixed(4))],
+};
+static DESCRIBE_QUORUM_TOPIC_DATA: Struct = Struct {
+    fields: &[
+        field(between(0, NEWEST), Kind::String),
+        field(
+            between(0, NEWEST),
+            Kind::Array(&Kind::Struct(&DESCRIBE_QUORUM_PARTITION_DATA), 32),
+        ),
+    ],
+};
+static DESCRIBE_QUORUM: Struct = Struct {
+    fields: &[field(
+        between(0, NEWEST),
+        Kind::Array(&Kind::Struct(&DESCRIBE_QUORUM_TOPIC_DATA), 80),
+    )],
+};
+
+static UNREGISTER_BROKER: Struct = Struct {
+    fields: &[field(between(0, NEWEST), Kind::Fixed(4))],
+};
+
 /// One row per API key, ascending.
 pub(super) static REQUESTS: &[RequestSchema] = &[
     RequestSchema {
@@ -805,13 +877,33 @@ pub(super) static REQUESTS: &[RequestSchema] = &[
         body: &INCREMENTAL_ALTER_CONFIGS,
     },
     RequestSchema {
+        key: 45,
+        flexible_from: 0,
+        body: &ALTER_PARTITION_REASSIGNMENTS,
+    },
+    RequestSchema {
+        key: 46,
+        flexible_from: 0,
+        body: &LIST_PARTITION_REASSIGNMENTS,
+    },
+    RequestSchema {
         key: 47,
         flexible_from: NEWEST,
         body: &OFFSET_DELETE,
     },
     RequestSchema {
+        key: 55,
+        flexible_from: 0,
+        body: &DESCRIBE_QUORUM,
+    },
+    RequestSchema {
         key: 60,
         flexible_from: 0,
         body: &DESCRIBE_CLUSTER,
+    },
+    RequestSchema {
+        key: 64,
+        flexible_from: 0,
+        body: &UNREGISTER_BROKER,
     },
 ];

@@ -48,8 +48,12 @@ pub(super) static ROWS: &[Row] = &[
     row(ApiKey::DeleteGroups, 0..=2),
     row(ApiKey::ElectLeaders, 0..=2),
     row(ApiKey::IncrementalAlterConfigs, 0..=1),
+    row(ApiKey::AlterPartitionReassignments, 0..=0),
+    row(ApiKey::ListPartitionReassignments, 0..=0),
     row(ApiKey::OffsetDelete, 0..=0),
+    row(ApiKey::DescribeQuorum, 0..=2),
     row(ApiKey::DescribeCluster, 0..=1),
+    row(ApiKey::UnregisterBroker, 0..=0),
 ];
 
 /// The row of an API key from the wire.

@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::time::{Duration, Instant};
 
+use chronik_core::group::Peer;
 use chronik_core::ids::{GroupUid, NodeId, ReplicaId};
 use tokio::sync::oneshot;
 use tracing::{info, warn};
@@ -48,6 +49,8 @@ const MAX_CAMPAIGNS: usize = 200;
 const SETTLED_AFTER: Duration = Duration::from_secs(10);
 /// Leaders that move back to their preferred nodes at once.
 const MAX_TRANSFERS: usize = 50;
+/// Entries that whoever takes over may lack: writes wait until it has them.
+const MOST_MISSING: u64 = 64;
 
 impl Elections {
     pub(super) fn next_due(&self) -> Option<Instant> {
@@ -190,24 +193,23 @@ impl Shard {
             {
                 continue;
             }
-            let group = replica.group();
-            let members = group.members();
-            let of_node = |voter: &&u64| ReplicaId(**voter).node() == *preferred;
-            let Some(to) = members.voters.iter().find(of_node).copied() else {
-                continue;
-            };
-            let peers = group.peers();
-            let has_all = |matched: u64| matched + 64 >= group.last_index();
-            if group.is_in_sync(to)
-                && peers
-                    .iter()
-                    .any(|peer| peer.replica == to && has_all(peer.matched))
-            {
+            if let Some(to) = replica.able_to_lead(*preferred) {
                 moves.push((*uid, to));
             }
         }
         for (group, to) in moves {
             self.transfer(group, to);
+        }
+    }
+
+    /// Hands groups to the nodes that somebody wants to lead them, where that costs nobody anything.
+    pub(super) fn hand_to(&mut self, wanted: Vec<(GroupUid, NodeId)>) {
+        for (group, node) in wanted {
+            let is_there = self.elections.is_alive(node);
+            let replica = self.replicas.get(&group).filter(|_| is_there);
+            if let Some(to) = replica.and_then(|replica| replica.able_to_lead(node)) {
+                self.transfer(group, to);
+            }
         }
     }
 
@@ -357,7 +359,7 @@ impl Shard {
             .collect()
     }
 
-    fn transfer_away(&mut self, group: GroupUid) {
+    pub(super) fn transfer_away(&mut self, group: GroupUid) {
         if let Some(to) = self.successor(group) {
             self.transfer(group, to);
         }
@@ -373,9 +375,11 @@ impl Shard {
         }
     }
 
-    /// The voter that is there and has most of the log.
+    /// The voter that is there and has most of the log; one that is to leave only if there is no other.
     fn successor(&self, group: GroupUid) -> Option<u64> {
-        let group = self.replicas.get(&group)?.group();
+        let replica = self.replicas.get(&group)?;
+        let stays = |peer: u64| replica.preference.contains(&ReplicaId(peer).node());
+        let group = replica.group();
         let members = group.members();
         let peers = group.peers();
         peers
@@ -387,7 +391,22 @@ impl Shard {
                 let node = ReplicaId(peer.replica).node();
                 self.elections.alive.contains_key(&node)
             })
-            .max_by_key(|peer| peer.matched)
+            .max_by_key(|peer| (stays(peer.replica), peer.matched))
             .map(|peer| peer.replica)
+    }
+}
+
+impl Replica {
+    /// The replica on a node, if it could lead at once instead of this one.
+    fn able_to_lead(&self, node: NodeId) -> Option<u64> {
+        let group = self.group();
+        let members = group.members();
+        let of_node = |voter: &&u64| ReplicaId(**voter).node() == node;
+        let to = *members.voters.iter().find(of_node)?;
+        let has_all =
+            |peer: &Peer| peer.replica == to && peer.matched + MOST_MISSING >= group.last_index();
+        let is_able =
+            to != group.replica() && group.is_in_sync(to) && group.peers().iter().any(has_all);
+        is_able.then_some(to)
     }
 }

@@ -90,6 +90,12 @@ pub(crate) enum Event {
     HandOver {
         reply: oneshot::Sender<()>,
     },
+    /// Let these nodes lead these groups, as far as they are led here and can be handed over at once.
+    HandTo(Vec<(GroupUid, NodeId)>),
+    /// How the metadata group stands, in the eyes of its leader; none if it is led elsewhere.
+    Quorum {
+        reply: oneshot::Sender<Option<Quorum>>,
+    },
     /// Write what is there, take a last checkpoint and end.
     Stop {
         reply: oneshot::Sender<()>,
@@ -116,7 +122,8 @@ impl Event {
             Event::KeepState { .. } => EventKind::KeepState,
             Event::KeptState { .. } => EventKind::KeptState,
             Event::Log(_) => EventKind::Log,
-            Event::HandOver { .. } => EventKind::HandOver,
+            Event::HandOver { .. } | Event::HandTo(_) => EventKind::HandOver,
+            Event::Quorum { .. } => EventKind::Describe,
             Event::Stop { .. } => EventKind::Stop,
         }
     }
@@ -230,6 +237,23 @@ pub struct Description {
     pub bounds: Bounds,
     pub bytes: u64,
     pub leads: bool,
+}
+
+/// The metadata group and how far its members are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quorum {
+    pub leader: NodeId,
+    pub epoch: i32,
+    pub committed: u64,
+    pub members: Vec<QuorumMember>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuorumMember {
+    pub node: NodeId,
+    pub votes: bool,
+    /// Its log is known to be the leader's up to here.
+    pub matched: u64,
 }
 
 /// A state that stands for records, and the first offset that it does not cover.

@@ -16,6 +16,8 @@ pub(crate) struct Leads {
     pub(crate) epoch: i32,
     /// Nodes that hold it and do not keep up.
     pub(crate) lagging: Vec<NodeId>,
+    /// The version of the catalog in which the move began that came to its end; 0 if none did.
+    pub(crate) settled: u64,
 }
 
 /// What was told last, and when everything has to be told again.
@@ -48,19 +50,27 @@ impl Shard {
             let members = group.members();
             // A node that was wiped keeps up once its new replica votes, whatever the old one had.
             let keeps_up = |node: &NodeId| {
-                let present = catalog.replica_on(*node).0;
+                let present = replica.number_of(*node, &catalog).0;
                 members.voters.contains(&present) && group.is_in_sync(present)
             };
             let nodes = replica.preference.iter().copied();
             let lagging = nodes.filter(|node| !keeps_up(node)).collect();
+            let settled = replica.moving.filter(|_| replica.is_as_wanted(&catalog));
             let told = Leads {
                 group: *uid,
                 epoch: replica.epoch(),
                 lagging,
+                settled: settled.unwrap_or(0),
             };
             replica.status.set_lagging(&told.lagging);
             leads.insert(*uid, told);
         }
+        let settled: Vec<Leads> = leads
+            .values()
+            .filter(|told| told.settled != 0)
+            .cloned()
+            .collect();
+        self.finish_moves(&settled);
         let is_news = |told: &&Leads| tells_all || self.gossip.told.get(&told.group) != Some(told);
         let news: Vec<Leads> = leads.values().filter(is_news).cloned().collect();
         self.gossip.told = leads;
@@ -86,10 +96,12 @@ impl Shard {
 
     /// What another node says of the groups that it leads.
     pub(super) fn hear(&mut self, from: NodeId, news: Vec<Leads>) {
+        self.finish_moves(&news);
         for Leads {
             group,
             epoch,
             lagging,
+            settled: _,
         } in news
         {
             let Some(status) = self.statuses.get(&group).cloned() else {
@@ -99,6 +111,9 @@ impl Shard {
             let is_hosted = self.replicas.contains_key(&group);
             if !is_hosted && epoch >= known.epoch {
                 status.publish(epoch, Some(from));
+                if known.node != Some(from) {
+                    self.leader_changes.send_modify(|changes| *changes += 1);
+                }
                 self.group_has_leader(group);
             }
             if epoch >= known.epoch {
@@ -114,6 +129,7 @@ impl Leads {
             .i32(self.epoch)
             .count(self.lagging.len());
         self.lagging.iter().for_each(|node| _ = out.u64(node.0));
+        out.u64(self.settled);
     }
 
     pub(crate) fn read(input: &mut Reader<'_>) -> Result<Leads, WireError> {
@@ -123,6 +139,7 @@ impl Leads {
             lagging: (0..input.count(8)?)
                 .map(|_| Ok(NodeId(input.u64()?)))
                 .collect::<Result<_, _>>()?,
+            settled: input.u64()?,
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::TrySendError;
 
-use chronik_core::ids::NodeId;
+use chronik_core::ids::{GroupUid, NodeId};
 use chronik_inbox::Sender;
 use tokio::sync::oneshot;
 
@@ -67,6 +67,11 @@ impl ShardHandle {
     /// What another node says of the groups that it leads.
     pub(crate) fn hear(&self, from: NodeId, news: Vec<Leads>) {
         self.offer(Event::Leads { from, news });
+    }
+
+    /// Lets these nodes lead these groups, as far as that is possible at once.
+    pub(crate) fn hand_to(&self, wanted: Vec<(GroupUid, NodeId)>) {
+        self.offer(Event::HandTo(wanted));
     }
 
     /// Lets others lead what this node leads; returns when that is done.

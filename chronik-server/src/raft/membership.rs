@@ -1,8 +1,10 @@
 //! Which replicas this node holds, how they begin, and how groups get from the members they have to those they should.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use chronik_core::catalog::Topic;
-use chronik_core::group::{Group, Lag, Settings as GroupSettings, Stored};
+use chronik_core::catalog::{Catalog, Command, Origin, Partition, Proposal, Topic};
+use chronik_core::group::{Change, Group, Lag, Settings as GroupSettings, Stored};
 use chronik_core::ids::{GroupUid, NodeId, ReplicaId, TopicId};
 use chronik_core::partition::Restore;
 use chronik_core::plan::membership;
@@ -10,6 +12,7 @@ use chronik_core::wire::{Reader, WireError, Writer};
 use chronik_wal::{Kind, Record, Task, Trim};
 
 use super::Token;
+use super::gossip::Leads;
 use super::meta::Meta;
 use super::records::Records;
 use super::replica::{Replica, State};
@@ -27,6 +30,9 @@ pub(super) struct Birth {
 }
 
 const BIRTH_VERSION: u8 = 2;
+/// Groups with a replica that catches up, of those that one node leads: moves wait for each other, so that clients do
+/// not wait for moves.
+const MOST_LEARNING: usize = 16;
 
 impl Shard {
     /// Begins the replicas of a topic that belong to this node and are not here yet, all in one cycle.
@@ -34,14 +40,25 @@ impl Shard {
         let Some(me) = self.belong.as_ref().map(|belong| belong.replica) else {
             return;
         };
+        let node = self.settings.node;
         for (number, partition) in topic.partitions.iter().enumerate().skip(first) {
             let group = partition.group;
-            if !partition.replicas.contains(&self.settings.node) {
-                self.statuses.entry(group).or_default();
-                continue;
+            let me = me.again(partition.times_left(node));
+            // One that left the group has nothing to say in it any more. This catalog may be older than the replica,
+            // as after a restart: only what it says to have left is destroyed.
+            let is_stale = |replica: &Replica| {
+                ReplicaId(replica.group().replica()).times() < partition.times_left(node)
+            };
+            if self.replicas.get(&group).is_some_and(is_stale) {
+                tracing::info!(%group, "a replica that moved away is destroyed");
+                self.destroy_group(group);
             }
             if let Some(replica) = self.replicas.get_mut(&group) {
-                replica.preference.clone_from(&partition.replicas);
+                replica.follow(partition);
+                continue;
+            }
+            if !partition.replicas.contains(&node) {
+                self.statuses.entry(group).or_default();
                 continue;
             }
             let is_founder = partition.born.contains(&me);
@@ -55,6 +72,9 @@ impl Shard {
                 },
             };
             self.begin_replica(group, &birth, partition.replicas.clone());
+            if let Some(replica) = self.replicas.get_mut(&group) {
+                replica.follow(partition);
+            }
         }
     }
 
@@ -137,38 +157,117 @@ impl Shard {
             return;
         };
         let catalog = meta.catalog.clone();
-        let mut changed = Vec::new();
-        for (uid, replica) in &mut self.replicas {
-            if !replica.serves() {
-                continue;
-            }
-            let nodes = match *uid {
-                GroupUid::META => &catalog.meta_voters,
-                _ => &replica.preference,
-            };
-            let wanted: Vec<u64> = nodes
-                .iter()
-                .map(|node| catalog.replica_on(*node).0)
-                .collect();
-            let members = replica.group().members();
-            let is_right = members.learners.is_empty()
-                && !members.is_joint()
-                && members.voters.len() == wanted.len()
-                && wanted.iter().all(|voter| members.voters.contains(voter));
-            if is_right {
+        let learns = |replica: &&Replica| !replica.group().members().learners.is_empty();
+        let led = self.replicas.values().filter(|replica| replica.serves());
+        let mut learning = led.filter(learns).count();
+        let mut steps = Vec::new();
+        for (uid, replica) in &self.replicas {
+            if !replica.serves() || replica.is_as_wanted(&catalog) {
                 continue;
             }
             let group = replica.group();
-            let step = membership::next_step(&members, &wanted, &group.peers(), group.committed());
-            let Some(changes) = step else {
-                continue;
-            };
-            if replica.change_members(&changes).is_ok() {
-                tracing::info!(group = %uid, ?changes, "members change");
-                changed.push(*uid);
+            let (voters, learners) = replica.wanted(&catalog);
+            let (peers, committed) = (group.peers(), group.committed());
+            let members = group.members();
+            let step = membership::next_step(&members, &voters, &learners, &peers, committed);
+            let begins = step
+                .iter()
+                .flatten()
+                .any(|change| matches!(change, Change::Learner(_)));
+            if begins && *uid != GroupUid::META {
+                if learning >= MOST_LEARNING {
+                    continue;
+                }
+                learning += 1;
+            }
+            if let Some(changes) = step {
+                steps.push((*uid, changes));
             }
         }
-        changed.into_iter().for_each(|group| self.touch(group));
+        steps
+            .into_iter()
+            .for_each(|(group, changes)| self.take_step(group, changes));
+    }
+
+    /// A leader that is to leave goes last, and hands over first: whoever waits for it then waits for no election.
+    fn take_step(&mut self, group: GroupUid, mut changes: Vec<Change>) {
+        let Some(replica) = self.replicas.get_mut(&group) else {
+            return;
+        };
+        let me = replica.group().replica();
+        let leaves = |change: &Change| matches!(change, Change::Remove(replica) if *replica == me);
+        let is_last = changes.iter().all(leaves);
+        changes.retain(|change| !leaves(change));
+        if is_last {
+            self.transfer_away(group);
+        } else if replica.change_members(&changes).is_ok() {
+            tracing::info!(%group, ?changes, "members change");
+            self.touch(group);
+        }
+    }
+
+    /// Moves whose groups have the members that they were to have are over: the leader of the metadata group says so.
+    pub(super) fn finish_moves(&mut self, news: &[Leads]) {
+        let leads = |meta: &&Meta| meta.group.serves();
+        if news.iter().all(|told| told.settled == 0) || self.meta().filter(leads).is_none() {
+            return;
+        }
+        let Some(meta) = self.meta() else {
+            return;
+        };
+        let is_over = |partition: &Partition| {
+            let told = news.iter().find(|told| told.group == partition.group);
+            told.is_some_and(|told| told.settled == partition.moved_at)
+        };
+        let moving = meta.catalog.moving();
+        let over = moving.filter(|(_, _, partition)| is_over(partition));
+        let finish = |(topic, number, partition): (&Arc<Topic>, usize, &Partition)| Proposal {
+            // Nobody waits for the answer.
+            origin: Origin {
+                boot: self.settings.boot,
+                number: 0,
+            },
+            command: Command::FinishMove {
+                topic: topic.id,
+                partition: number as u32,
+                moved_at: partition.moved_at,
+            },
+        };
+        let proposals: Vec<Proposal> = over.map(finish).collect();
+        for proposal in proposals {
+            // Whoever leads next hears of it again.
+            let _ = self.propose(&proposal);
+        }
+    }
+}
+
+impl Replica {
+    /// The numbers of those that should vote in the group, and of those that should only learn.
+    fn wanted(&self, catalog: &Catalog) -> (Vec<u64>, Vec<u64>) {
+        let number = |node: NodeId| self.number_of(node, catalog).0;
+        match self.uid() {
+            GroupUid::META => {
+                let voters = catalog.meta_voters.iter().copied();
+                let learners = catalog.meta_learners();
+                (voters.map(number).collect(), learners.map(number).collect())
+            }
+            _ => {
+                let voters = self.preference.iter().copied();
+                (voters.map(number).collect(), Vec::new())
+            }
+        }
+    }
+
+    /// Whether the group has exactly the members that the catalog wants.
+    pub(super) fn is_as_wanted(&self, catalog: &Catalog) -> bool {
+        let is_same = |some: &[u64], others: &[u64]| {
+            some.len() == others.len() && some.iter().all(|one| others.contains(one))
+        };
+        let (voters, learners) = self.wanted(catalog);
+        let members = self.group().members();
+        !members.is_joint()
+            && is_same(&members.voters, &voters)
+            && is_same(&members.learners, &learners)
     }
 }
 

@@ -353,6 +353,7 @@ impl Shard {
                     self.statuses.remove(&partition.group);
                 }
             }
+            TopicOutcome::Moved(topic) => self.host(topic, 0),
             TopicOutcome::Refused(_) => {}
         }
     }
@@ -430,7 +431,9 @@ fn new_groups(outcome: &TopicOutcome) -> Vec<GroupUid> {
     let (topic, first) = match outcome {
         TopicOutcome::Created(topic) => (topic, 0),
         TopicOutcome::Extended { topic, first } => (topic, *first),
-        TopicOutcome::Deleted(_) | TopicOutcome::Refused(_) => return Vec::new(),
+        TopicOutcome::Deleted(_) | TopicOutcome::Moved(_) | TopicOutcome::Refused(_) => {
+            return Vec::new();
+        }
     };
     topic.partitions[first..]
         .iter()

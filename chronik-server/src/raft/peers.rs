@@ -133,8 +133,10 @@ fn lane_of(message: &Message) -> Lane {
 /// Drops messages whose batches were damaged on their way, before anybody takes them for good.
 pub(super) fn sound(from: NodeId, messages: &mut Vec<GroupMessage>, metrics: &Arc<Metrics>) {
     messages.retain(|message| {
-        let is_sound =
-            message.group == GroupUid::META.0 || message.message.entries.iter().all(is_sound_entry);
+        // Questions about what is committed carry entries, too, which are none of a log.
+        let has_batches = message.group != GroupUid::META.0
+            && message.message.get_msg_type() == MessageType::MsgAppend;
+        let is_sound = !has_batches || message.message.entries.iter().all(is_sound_entry);
         if !is_sound {
             metrics.raft.damaged_messages.increment();
             warn!(%from, group = message.group, "a message with damaged batches was dropped");

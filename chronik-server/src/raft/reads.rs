@@ -1,12 +1,13 @@
 //! Answers questions about partitions from memory, or with a plan that the asker reads from disk.
 
-use chronik_core::ids::GroupUid;
+use chronik_core::group::Peer;
+use chronik_core::ids::{GroupUid, ReplicaId};
 use chronik_core::partition::producers::Producer;
 use chronik_wal::From;
 
 use super::event::{
-    Bounds, Data, Description, Find, Found, GroupError, KeptState, Position, Read, ReadError,
-    ReadPartition, Sought, Source,
+    Bounds, Data, Description, Find, Found, GroupError, KeptState, Position, Quorum, QuorumMember,
+    Read, ReadError, ReadPartition, Sought, Source,
 };
 use super::records::Records;
 use super::replica::{Replica, State};
@@ -71,6 +72,26 @@ impl Shard {
             })
         };
         groups.iter().map(describe).collect()
+    }
+
+    pub(super) fn quorum(&self) -> Option<Quorum> {
+        let replica = self.replicas.get(&GroupUid::META)?;
+        let group = replica.group();
+        let members = group.members();
+        let member = |peer: Peer| QuorumMember {
+            node: ReplicaId(peer.replica).node(),
+            votes: members.is_voter(peer.replica),
+            matched: match peer.replica == group.replica() {
+                true => group.last_index(),
+                false => peer.matched,
+            },
+        };
+        replica.serves().then(|| Quorum {
+            leader: self.settings.node,
+            epoch: replica.epoch(),
+            committed: group.committed(),
+            members: group.peers().into_iter().map(member).collect(),
+        })
     }
 
     pub(super) fn producers(&self, group: GroupUid) -> Result<Vec<(i64, Producer)>, GroupError> {

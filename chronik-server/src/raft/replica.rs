@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use chronik_core::catalog::{Catalog, Partition};
 use chronik_core::group::eraftpb::{Entry, Message};
 use chronik_core::group::{Change, ChangeRefused, Fetch, Group, TransferRefused, Trim};
-use chronik_core::ids::{GroupUid, NodeId};
+use chronik_core::ids::{GroupUid, NodeId, ReplicaId};
 use chronik_core::partition::Order;
 
 use super::event::{Bounds, Hint};
@@ -21,6 +22,10 @@ pub(super) struct Replica {
     pub(super) status: Arc<GroupStatus>,
     /// The nodes that should hold the group, whoever should lead first.
     pub(super) preference: Vec<NodeId>,
+    /// Nodes that held the group and destroyed what they had, and how often.
+    pub(super) left: Vec<(NodeId, u32)>,
+    /// The version of the catalog in which the move began that is under way.
+    pub(super) moving: Option<u64>,
     /// Something changed since the last checkpoint.
     pub(super) dirty: bool,
     /// In the shard's list of groups to look after in this cycle.
@@ -42,11 +47,27 @@ impl Replica {
             state,
             status: Arc::default(),
             preference,
+            left: Vec::new(),
+            moving: None,
             dirty: true,
             touched: false,
             served: false,
             proposed: VecDeque::new(),
         }
+    }
+
+    /// What the catalog says of its partition.
+    pub(super) fn follow(&mut self, partition: &Partition) {
+        self.preference.clone_from(&partition.replicas);
+        self.left.clone_from(&partition.left);
+        self.moving = partition.is_moving().then_some(partition.moved_at);
+    }
+
+    /// The number that this group knows a node by, as of now.
+    pub(super) fn number_of(&self, node: NodeId, catalog: &Catalog) -> ReplicaId {
+        let left = self.left.iter().find(|(other, _)| *other == node);
+        let times = left.map_or(0, |(_, times)| *times);
+        catalog.replica_on(node).again(times)
     }
 
     pub(super) fn group(&self) -> &Group {

@@ -192,6 +192,8 @@ impl Shard {
             Event::KeptState { group, reply } => _ = reply.send(self.kept_state(group)),
             Event::Log(notice) => self.noticed(notice),
             Event::HandOver { reply } => self.hand_over(reply),
+            Event::HandTo(wanted) => self.hand_to(wanted),
+            Event::Quorum { reply } => _ = reply.send(self.quorum()),
             Event::Stop { reply } => return Some(reply),
         }
         None

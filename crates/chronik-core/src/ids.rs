@@ -29,14 +29,30 @@ impl GroupUid {
     pub const FIRST_PARTITION: GroupUid = GroupUid(1024);
 }
 
+/// From the lowest bit of a replica's number: the node, its incarnation, how often it came back to the group.
+const INCARNATION_BITS: u32 = 20;
+const TIMES_BITS: u32 = 11;
+const _: () = assert!(32 + INCARNATION_BITS + TIMES_BITS < 64);
+
 impl ReplicaId {
     /// Incarnations begin with 1, so no replica is 0, which Raft takes for nobody.
     pub fn new(node: NodeId, incarnation: u64) -> ReplicaId {
         assert!(
-            incarnation > 0 && incarnation < 1 << 31 && node.0 < 1 << 32,
+            incarnation > 0 && incarnation < 1 << INCARNATION_BITS && node.0 < 1 << 32,
             "a node has as many incarnations as there is room for"
         );
         ReplicaId(incarnation << 32 | node.0)
+    }
+
+    /// The number after the node's replica of this group was destroyed so many times: one that comes back has nothing
+    /// of what the last one promised.
+    #[must_use]
+    pub fn again(self, times: u32) -> ReplicaId {
+        assert!(
+            times < 1 << TIMES_BITS,
+            "replicas do not come and go for ever"
+        );
+        ReplicaId(u64::from(times) << (32 + INCARNATION_BITS) | self.0)
     }
 
     pub fn node(self) -> NodeId {
@@ -44,7 +60,14 @@ impl ReplicaId {
     }
 
     pub fn incarnation(self) -> u64 {
-        self.0 >> 32
+        self.0 >> 32 & ((1 << INCARNATION_BITS) - 1)
+    }
+}
+
+impl ReplicaId {
+    /// How often a replica of its node was destroyed before this one.
+    pub fn times(self) -> u32 {
+        (self.0 >> (32 + INCARNATION_BITS)) as u32
     }
 }
 

@@ -18,6 +18,7 @@ SERVED = [
     "DeleteTopics", "DeleteRecords", "InitProducerId", "OffsetForLeaderEpoch", "DescribeAcls", "CreateAcls",
     "DeleteAcls", "DescribeConfigs", "AlterConfigs", "DescribeLogDirs", "CreatePartitions", "DeleteGroups",
     "IncrementalAlterConfigs", "ElectLeaders", "OffsetDelete", "DescribeCluster",
+    "AlterPartitionReassignments", "ListPartitionReassignments", "DescribeQuorum", "UnregisterBroker",
 ]
 NEWEST = 32767
 # Bytes one decoded value takes: strings and byte arrays are reference-counted slices, arrays are vectors.

@@ -210,18 +210,14 @@ impl Answer<'_> {
 
     fn partition(&self, index: usize, partition: &Partition) -> MetadataResponsePartition {
         let leader = self.view.leader(partition.group);
-        let replicas: Vec<_> = partition
-            .replicas
-            .iter()
-            .map(|node| broker_id(*node))
-            .collect();
+        let holders = partition.holders();
+        let replicas: Vec<_> = holders.iter().map(|node| broker_id(*node)).collect();
         let error = if leader.node.is_some() {
             ErrorCode::None
         } else {
             ErrorCode::LeaderNotAvailable
         };
-        let in_sync = partition
-            .replicas
+        let in_sync = holders
             .iter()
             .filter(|node| self.view.is_in_sync(partition.group, **node))
             .map(|node| broker_id(*node));

@@ -37,6 +37,23 @@ pub enum Command {
     TakeProducerIds {
         count: u32,
     },
+    MoveReplicas(Vec<Move>),
+    /// Said by the leader of the metadata group once the partition's leader has changed its members.
+    FinishMove {
+        topic: TopicId,
+        partition: u32,
+        moved_at: u64,
+    },
+    /// The node leaves for good.
+    RemoveNode(NodeId),
+}
+
+/// Who shall hold a partition; none brings back who held it before the move that is under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Move {
+    pub topic: TopicId,
+    pub partition: u32,
+    pub replicas: Option<Vec<NodeId>>,
 }
 
 /// A topic as its creator wants it. Its group uids are given by the catalog.
@@ -128,6 +145,20 @@ impl Command {
             Command::TakeProducerIds { count } => {
                 out.u8(7).u32(*count);
             }
+            Command::MoveReplicas(moves) => {
+                out.u8(9).count(moves.len());
+                moves.iter().for_each(|wanted| write_move(&mut out, wanted));
+            }
+            Command::FinishMove {
+                topic,
+                partition,
+                moved_at,
+            } => {
+                out.u8(10).raw(&topic.0).u32(*partition).u64(*moved_at);
+            }
+            Command::RemoveNode(node) => {
+                out.u8(11).u64(node.0);
+            }
         }
         out.finish()
     }
@@ -166,6 +197,13 @@ impl Command {
             7 => Command::TakeProducerIds {
                 count: input.u32()?,
             },
+            9 => Command::MoveReplicas(read_all(&mut input, 21, read_move)?),
+            10 => Command::FinishMove {
+                topic: TopicId(input.array()?),
+                partition: input.u32()?,
+                moved_at: input.u64()?,
+            },
+            11 => Command::RemoveNode(NodeId(input.u64()?)),
             other => return Err(input.unknown("command", other.into())),
         };
         input.end()?;
@@ -220,6 +258,26 @@ fn read_new_topic(input: &mut Reader<'_>) -> Result<NewTopic, WireError> {
         internal: input.u8()? != 0,
         partitions: read_all(input, 4, read_replicas)?,
         configs: read_all(input, 8, |input| Ok((input.text()?, input.text()?)))?,
+    })
+}
+
+fn write_move(out: &mut Writer, wanted: &Move) {
+    out.raw(&wanted.topic.0).u32(wanted.partition);
+    match &wanted.replicas {
+        Some(replicas) => write_replicas(out.u8(1), replicas),
+        None => _ = out.u8(0),
+    }
+}
+
+fn read_move(input: &mut Reader<'_>) -> Result<Move, WireError> {
+    Ok(Move {
+        topic: TopicId(input.array()?),
+        partition: input.u32()?,
+        replicas: match input.u8()? {
+            0 => None,
+            1 => Some(read_replicas(input)?),
+            other => return Err(input.unknown("option", other.into())),
+        },
     })
 }
 

@@ -3,6 +3,7 @@
 //! Cloning a [`Catalog`] is cheap (the maps share their parts), so that every change can be published whole.
 
 pub mod command;
+mod moves;
 pub mod name;
 pub mod topic_config;
 
@@ -16,7 +17,7 @@ use imbl::OrdMap;
 
 use crate::ids::{GroupUid, NodeId, ReplicaId, TopicId};
 use crate::wire::{Reader, WireError, Writer};
-pub use command::{Command, NewTopic, Origin, Proposal};
+pub use command::{Command, Move, NewTopic, Origin, Proposal};
 
 /// What the metadata group knows. `version` rises with every applied command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,8 @@ struct Life {
     incarnation: u64,
     /// Of the data directory; zero for those who founded the cluster.
     directory: [u8; 16],
+    /// The node was removed: it comes back only with an empty directory.
+    has_ended: bool,
 }
 
 /// A node as clients and other nodes are told to find it.
@@ -73,6 +76,12 @@ pub struct Partition {
     pub replicas: Vec<NodeId>,
     /// The voters that it began with: a node that was wiped since then has another number.
     pub born: Vec<ReplicaId>,
+    /// Who held it before the move that is under way; empty when there is none.
+    pub before: Vec<NodeId>,
+    /// The version of the catalog in which the newest move began.
+    pub moved_at: u64,
+    /// Nodes whose replicas of this group were destroyed, and how often.
+    pub left: Vec<(NodeId, u32)>,
 }
 
 /// What became of a command. The groups to create or destroy are named, so that nobody compares catalogs.
@@ -100,6 +109,8 @@ pub enum TopicOutcome {
         first: usize,
     },
     Deleted(Arc<Topic>),
+    /// One of its partitions is to be held by other nodes, or is held by those that it should be.
+    Moved(Arc<Topic>),
     Refused(Refused),
 }
 
@@ -117,11 +128,23 @@ pub enum Refused {
     NotMorePartitions { present: usize, wanted: usize },
     #[error("the cluster has the id {0} already")]
     AlreadyBorn(Arc<str>),
+    #[error("there is no such partition")]
+    UnknownPartition,
+    #[error("replicas are distinct nodes of the cluster, and at least one")]
+    Placement,
+    #[error("the partition does not move")]
+    NoMove,
+    #[error("there is no node {0}")]
+    UnknownNode(NodeId),
+    #[error("node {node} still holds {partitions} partitions: move them to other nodes first")]
+    StillHolds { node: NodeId, partitions: usize },
     #[error("incarnation {got} of node {node} has ended: {newest} is its newest")]
     EndedLife { node: NodeId, got: u64, newest: u64 },
 }
 
-const SNAPSHOT_VERSION: u8 = 2;
+const SNAPSHOT_VERSION: u8 = 3;
+/// Before partitions could move.
+const SNAPSHOT_WITHOUT_MOVES: u8 = 2;
 
 impl Default for Catalog {
     fn default() -> Self {
@@ -176,6 +199,27 @@ impl Catalog {
         ReplicaId::new(node, self.incarnation(node))
     }
 
+    /// What holds a partition's group on a node, as of now.
+    pub fn replica_in(&self, partition: &Partition, node: NodeId) -> ReplicaId {
+        self.replica_on(node).again(partition.times_left(node))
+    }
+
+    /// Nodes that were let in and do not vote in the metadata group: they learn what it decides.
+    pub fn meta_learners(&self) -> impl Iterator<Item = NodeId> {
+        let learns = |node: &NodeId| !self.meta_voters.contains(node);
+        let is_there = |(node, life): (&NodeId, &Life)| (!life.has_ended).then_some(*node);
+        self.lives.iter().filter_map(is_there).filter(learns)
+    }
+
+    /// Partitions whose replicas are on their way to other nodes.
+    pub fn moving(&self) -> impl Iterator<Item = (&Arc<Topic>, usize, &Partition)> {
+        let partitions = self.topics.values().flat_map(|topic| {
+            let numbered = topic.partitions.iter().enumerate();
+            numbered.map(move |(number, partition)| (topic, number, partition))
+        });
+        partitions.filter(|(_, _, partition)| partition.is_moving())
+    }
+
     /// Applies one committed command. The only way to change a catalog.
     pub fn apply(&mut self, command: Command) -> Outcome {
         self.version += 1;
@@ -195,6 +239,16 @@ impl Catalog {
                 replicas,
             } => Outcome::Topics(vec![self.extend(topic, total as usize, replicas)]),
             Command::SetConfigs { topic, changes } => self.set_configs(topic, changes),
+            Command::MoveReplicas(moves) => {
+                let moved = moves.into_iter().map(|wanted| self.begin_move(wanted));
+                Outcome::Topics(moved.collect())
+            }
+            Command::FinishMove {
+                topic,
+                partition,
+                moved_at,
+            } => Outcome::Topics(vec![self.finish_move(topic, partition, moved_at)]),
+            Command::RemoveNode(node) => self.remove_node(node),
             Command::TakeProducerIds { count } => {
                 let first = self.next_producer_id;
                 self.next_producer_id += i64::from(count);
@@ -213,7 +267,10 @@ impl Catalog {
         command::write_replicas(&mut out, &self.meta_voters);
         out.count(self.lives.len());
         for (node, life) in &self.lives {
-            out.u64(node.0).u64(life.incarnation).raw(&life.directory);
+            out.u64(node.0)
+                .u64(life.incarnation)
+                .raw(&life.directory)
+                .u8(life.has_ended.into());
         }
         out.count(self.nodes.len());
         for node in self.nodes.values() {
@@ -228,10 +285,11 @@ impl Catalog {
 
     pub fn decode(bytes: &[u8]) -> Result<Catalog, WireError> {
         let mut input = Reader::new(bytes);
-        match input.u8()? {
-            SNAPSHOT_VERSION => {}
+        let knows_moves = match input.u8()? {
+            SNAPSHOT_VERSION => true,
+            SNAPSHOT_WITHOUT_MOVES => false,
             other => return Err(input.unknown("catalog version", other.into())),
-        }
+        };
         let mut catalog = Catalog {
             version: input.u64()?,
             cluster_id: input.text()?.into(),
@@ -245,6 +303,7 @@ impl Catalog {
             let life = Life {
                 incarnation: input.u64()?,
                 directory: input.array()?,
+                has_ended: knows_moves && input.u8()? != 0,
             };
             catalog.lives.insert(node, life);
         }
@@ -253,7 +312,7 @@ impl Catalog {
             catalog.nodes.insert(node.id, Arc::new(node));
         }
         for _ in 0..input.count(24)? {
-            let topic = Arc::new(read_topic(&mut input)?);
+            let topic = Arc::new(read_topic(&mut input, knows_moves)?);
             catalog.names.insert(topic.id, topic.name.clone());
             catalog.topics.insert(topic.name.clone(), topic);
         }
@@ -269,6 +328,7 @@ impl Catalog {
         let first = Life {
             incarnation: 1,
             directory: [0; 16],
+            has_ended: false,
         };
         voters
             .iter()
@@ -287,6 +347,7 @@ impl Catalog {
         let life = Life {
             incarnation,
             directory,
+            has_ended: false,
         };
         self.lives.insert(node, life);
         Outcome::Admitted { incarnation }
@@ -294,7 +355,8 @@ impl Catalog {
 
     fn register(&mut self, node: Node) -> Outcome {
         let newest = self.incarnation(node.id);
-        if node.incarnation != newest {
+        let has_ended = self.lives.get(&node.id).is_some_and(|life| life.has_ended);
+        if node.incarnation != newest || has_ended {
             return Outcome::Refused(Refused::EndedLife {
                 node: node.id,
                 got: node.incarnation,
@@ -390,6 +452,9 @@ impl Catalog {
             group,
             replicas,
             born,
+            before: Vec::new(),
+            moved_at: 0,
+            left: Vec::new(),
         }
     }
 }
@@ -404,6 +469,11 @@ fn write_topic(out: &mut Writer, topic: &Topic) {
         command::write_replicas(out, &partition.replicas);
         out.count(partition.born.len());
         partition.born.iter().for_each(|born| _ = out.u64(born.0));
+        command::write_replicas(out, &partition.before);
+        out.u64(partition.moved_at).count(partition.left.len());
+        for (node, times) in &partition.left {
+            out.u64(node.0).u32(*times);
+        }
     }
     out.count(topic.configs.len());
     for (key, value) in &topic.configs {
@@ -411,17 +481,27 @@ fn write_topic(out: &mut Writer, topic: &Topic) {
     }
 }
 
-fn read_topic(input: &mut Reader<'_>) -> Result<Topic, WireError> {
+fn read_topic(input: &mut Reader<'_>, knows_moves: bool) -> Result<Topic, WireError> {
     let id = TopicId(input.array()?);
     let name = input.text()?.into();
     let internal = input.u8()? != 0;
     let mut partitions = Vec::new();
     for _ in 0..input.count(16)? {
-        partitions.push(Partition {
+        let mut partition = Partition {
             group: GroupUid(input.u64()?),
             replicas: command::read_replicas(input)?,
             born: command::read_all(input, 8, |input| Ok(ReplicaId(input.u64()?)))?,
-        });
+            before: Vec::new(),
+            moved_at: 0,
+            left: Vec::new(),
+        };
+        if knows_moves {
+            partition.before = command::read_replicas(input)?;
+            partition.moved_at = input.u64()?;
+            partition.left =
+                command::read_all(input, 12, |input| Ok((NodeId(input.u64()?), input.u32()?)))?;
+        }
+        partitions.push(partition);
     }
     let mut configs = OrdMap::new();
     for _ in 0..input.count(8)? {

@@ -6,17 +6,20 @@
 use crate::group::{Change, Members, Peer};
 
 /// The changes to propose now; none if the group is as it should be or must wait. `wanted` are the voters that
-/// should be, `peers` what the leader knows of the present members, `committed` how far the leader is.
+/// should be, `learners` those that should only learn, `peers` what the leader knows of the present members,
+/// `committed` how far the leader is.
 pub fn next_step(
     members: &Members,
     wanted: &[u64],
+    learners: &[u64],
     peers: &[Peer],
     committed: u64,
 ) -> Option<Vec<Change>> {
     if members.is_joint() || wanted.is_empty() {
         return None;
     }
-    let missing = wanted.iter().find(|replica| !members.contains(**replica));
+    let mut all = wanted.iter().chain(learners);
+    let missing = all.find(|replica| !members.contains(**replica));
     if let Some(replica) = missing {
         return Some(vec![Change::Learner(*replica)]);
     }
@@ -46,7 +49,7 @@ pub fn next_step(
             let stray = members
                 .learners
                 .iter()
-                .find(|learner| !wanted.contains(learner));
+                .find(|learner| !wanted.contains(learner) && !learners.contains(learner));
             stray.map(|learner| vec![Change::Remove(*learner)])
         }
     }

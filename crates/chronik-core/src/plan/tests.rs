@@ -68,7 +68,7 @@ proptest! {
         for _ in 0..20 {
             let all = members.voters.iter().chain(&members.learners);
             let peers: Vec<Peer> = all.map(|replica| Peer { replica: *replica, matched: 9, is_active: true }).collect();
-            let Some(changes) = membership::next_step(&members, &wanted, &peers, 9) else { break };
+            let Some(changes) = membership::next_step(&members, &wanted, &[], &peers, 9) else { break };
             for change in changes {
                 let (Change::Voter(replica) | Change::Learner(replica) | Change::Remove(replica)) = change;
                 members.voters.retain(|other| *other != replica);
@@ -111,7 +111,7 @@ fn a_learner_that_lags_does_not_vote_yet() {
         is_active: true,
     };
     assert_eq!(
-        membership::next_step(&members, &[1, 2, 4], &[lagging], 1000),
+        membership::next_step(&members, &[1, 2, 4], &[], &[lagging], 1000),
         None
     );
     let caught_up = Peer {
@@ -119,7 +119,7 @@ fn a_learner_that_lags_does_not_vote_yet() {
         ..lagging
     };
     assert_eq!(
-        membership::next_step(&members, &[1, 2, 4], &[caught_up], 1000),
+        membership::next_step(&members, &[1, 2, 4], &[], &[caught_up], 1000),
         Some(vec![Change::Voter(4), Change::Remove(3)])
     );
 }

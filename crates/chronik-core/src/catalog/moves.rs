@@ -1,0 +1,140 @@
+//! How replicas get from node to node, and nodes out of the cluster, as far as everybody has to agree on it.
+//!
+//! A move says who shall hold a partition. Its leader changes the members of the group, one step at a time; once they
+//! are those that were wanted, the move is finished, and only then do the others destroy what they hold.
+
+use std::sync::Arc;
+
+use super::{Catalog, Move, Outcome, Partition, Refused, Topic, TopicOutcome};
+use crate::ids::{NodeId, TopicId};
+
+impl Partition {
+    pub fn is_moving(&self) -> bool {
+        !self.before.is_empty()
+    }
+
+    /// Nodes that are to hold it and did not before.
+    pub fn adding(&self) -> Vec<NodeId> {
+        match self.is_moving() {
+            true => without(&self.replicas, &self.before),
+            false => Vec::new(),
+        }
+    }
+
+    /// Nodes that hold it until the move is finished.
+    pub fn removing(&self) -> Vec<NodeId> {
+        without(&self.before, &self.replicas)
+    }
+
+    /// Everybody who holds it now or is about to, those who shall hold it first.
+    pub fn holders(&self) -> Vec<NodeId> {
+        let mut holders = self.replicas.clone();
+        holders.extend(self.removing());
+        holders
+    }
+
+    /// How often the node's replica of this group was destroyed.
+    pub fn times_left(&self, node: NodeId) -> u32 {
+        let left = self.left.iter().find(|(other, _)| *other == node);
+        left.map_or(0, |(_, times)| *times)
+    }
+}
+
+impl Catalog {
+    pub(super) fn begin_move(&mut self, wanted: Move) -> TopicOutcome {
+        let at = wanted.partition as usize;
+        let Some(mut topic) = self.topic_with(wanted.topic, at) else {
+            return TopicOutcome::Refused(Refused::UnknownPartition);
+        };
+        let version = self.version;
+        let partition = &mut topic.partitions[at];
+        let replicas = match wanted.replicas {
+            Some(replicas) if self.can_hold(&replicas) => replicas,
+            Some(_) => return TopicOutcome::Refused(Refused::Placement),
+            None if partition.is_moving() => partition.before.clone(),
+            None => return TopicOutcome::Refused(Refused::NoMove),
+        };
+        // Whoever may have begun a replica for a move that is given up has to destroy it.
+        let mut before = std::mem::take(&mut partition.before);
+        let added = without(&partition.replicas, &before);
+        before.extend(added);
+        partition.before = before;
+        partition.replicas = replicas;
+        partition.moved_at = version;
+        TopicOutcome::Moved(self.put(topic))
+    }
+
+    /// The members of the group are those that the move of that version wanted.
+    pub(super) fn finish_move(&mut self, id: TopicId, number: u32, moved_at: u64) -> TopicOutcome {
+        let at = number as usize;
+        let Some(mut topic) = self.topic_with(id, at) else {
+            return TopicOutcome::Refused(Refused::UnknownPartition);
+        };
+        let partition = &mut topic.partitions[at];
+        if !partition.is_moving() || partition.moved_at != moved_at {
+            return TopicOutcome::Refused(Refused::NoMove);
+        }
+        for node in partition.removing() {
+            match partition.left.iter_mut().find(|(other, _)| *other == node) {
+                Some((_, times)) => *times += 1,
+                None => partition.left.push((node, 1)),
+            }
+        }
+        partition.before.clear();
+        TopicOutcome::Moved(self.put(topic))
+    }
+
+    /// A node leaves for good. If it votes in the metadata group, another one does from now on.
+    pub(super) fn remove_node(&mut self, node: NodeId) -> Outcome {
+        if !self.nodes.contains_key(&node) {
+            return Outcome::Refused(Refused::UnknownNode(node));
+        }
+        let topics = self.topics.values();
+        let holds = |partition: &&Partition| {
+            partition.replicas.contains(&node) || partition.before.contains(&node)
+        };
+        let partitions = topics
+            .flat_map(|topic| &topic.partitions)
+            .filter(holds)
+            .count();
+        if partitions > 0 {
+            return Outcome::Refused(Refused::StillHolds { node, partitions });
+        }
+        self.nodes.remove(&node);
+        if let Some(life) = self.lives.get_mut(&node) {
+            life.has_ended = true;
+        }
+        if let Some(place) = self.meta_voters.iter().position(|voter| *voter == node) {
+            let votes = |other: &&NodeId| self.meta_voters.contains(other);
+            match self.nodes.keys().find(|other| !votes(other)).copied() {
+                Some(other) => self.meta_voters[place] = other,
+                None => _ = self.meta_voters.remove(place),
+            }
+        }
+        Outcome::Done
+    }
+
+    fn can_hold(&self, replicas: &[NodeId]) -> bool {
+        let is_new = |at: usize| !replicas[..at].contains(&replicas[at]);
+        !replicas.is_empty()
+            && (0..replicas.len()).all(is_new)
+            && replicas.iter().all(|node| self.nodes.contains_key(node))
+    }
+
+    fn topic_with(&self, id: TopicId, partition: usize) -> Option<Topic> {
+        let topic = self.topic_by_id(id)?;
+        (partition < topic.partitions.len()).then(|| (**topic).clone())
+    }
+
+    fn put(&mut self, topic: Topic) -> Arc<Topic> {
+        let topic = Arc::new(topic);
+        self.topics.insert(topic.name.clone(), topic.clone());
+        topic
+    }
+}
+
+/// Those of `nodes` that are not among `others`.
+fn without(nodes: &[NodeId], others: &[NodeId]) -> Vec<NodeId> {
+    let is_left = |node: &&NodeId| !others.contains(node);
+    nodes.iter().filter(is_left).copied().collect()
+}
