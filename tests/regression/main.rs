@@ -23,6 +23,7 @@ mod followers;
 mod groups;
 mod hostile;
 mod many_topics;
+mod moves;
 mod pipelining;
 mod produce_fetch;
 mod restart;

@@ -25,6 +25,7 @@ impl Wire {
 
     pub(crate) fn connect_to(address: SocketAddr) -> Wire {
         let stream = TcpStream::connect(address).expect("the broker listens");
+        stream.set_nodelay(true).expect("a socket that is open");
         stream
             .set_read_timeout(Some(ANSWER_BOUND))
             .expect("a bound on reads");

@@ -20,7 +20,10 @@ fn requests_and_replies_survive_their_bytes() {
             group: GroupUid(1030),
             epoch: 4,
             lagging: vec![NodeId(2)],
+            settled: 7,
         }]),
+        Request::HandTo(vec![(GroupUid(1030), NodeId(2))]),
+        Request::Quorum,
     ] {
         assert_eq!(Request::decode(&request.encode()), Ok(request));
     }
@@ -40,6 +43,16 @@ fn requests_and_replies_survive_their_bytes() {
         Reply::NotLeader(None),
         Reply::NotLeader(Some(NodeId(0))),
         Reply::Refused("no".to_owned()),
+        Reply::Quorum(Quorum {
+            leader: NodeId(1),
+            epoch: 3,
+            committed: 9,
+            members: vec![QuorumMember {
+                node: NodeId(4),
+                votes: false,
+                matched: 8,
+            }],
+        }),
     ] {
         assert_eq!(Reply::decode(&reply.encode()), Ok(reply));
     }

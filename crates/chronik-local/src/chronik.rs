@@ -92,7 +92,11 @@ impl ChronikOptions {
 
     /// A node for each set of doors, with folders `node-1`, `node-2` and so on. None of them runs yet.
     pub fn cluster_at(&self, doors: &[Doors]) -> Result<Cluster, LocalError> {
-        let launches = self.launches(doors)?;
+        self.cluster_of(doors, doors.len())
+    }
+
+    fn cluster_of(&self, doors: &[Doors], founders: usize) -> Result<Cluster, LocalError> {
+        let launches = self.launches_of(doors, founders)?;
         let nodes = launches.into_iter().zip(doors).map(|(launch, doors)| {
             let data_dir = launch.working_dir.join("data");
             Node::new(
@@ -106,14 +110,25 @@ impl ChronikOptions {
         Ok(Cluster::new(nodes.collect()))
     }
 
+    /// A cluster that so many nodes found, and nodes that may join it later: the founders do not name them.
+    pub fn cluster_with_later(&self, founders: usize, later: usize) -> Result<Cluster, LocalError> {
+        let doors: Result<Vec<Doors>, LocalError> =
+            (0..founders + later).map(|_| Doors::free()).collect();
+        self.cluster_of(&doors?, founders)
+    }
+
     /// The command lines of a cluster, for nodes that outlive the program that starts them. Makes their folders.
     pub fn launches(&self, doors: &[Doors]) -> Result<Vec<Launch>, LocalError> {
-        let peers: Vec<String> = doors
-            .iter()
-            .zip(1..)
-            .map(|(doors, id)| format!("{id}@{}", doors.peer))
-            .collect();
-        let peers = peers.join(",");
+        self.launches_of(doors, doors.len())
+    }
+
+    fn launches_of(&self, doors: &[Doors], founders: usize) -> Result<Vec<Launch>, LocalError> {
+        let named = |id: usize| format!("{id}@{}", doors[id - 1].peer);
+        let peers_of = |id: usize| {
+            let later = (id > founders).then_some(id);
+            let ids = (1..=founders).chain(later);
+            ids.map(named).collect::<Vec<_>>().join(",")
+        };
         let launch = |(doors, id): (&Doors, usize)| {
             let mut options = self.clone();
             options.dir = self.dir.join(format!("node-{id}"));
@@ -123,7 +138,7 @@ impl ChronikOptions {
             }
             let options = options
                 .with("node.id", &id.to_string())
-                .with("cluster.peers", &peers);
+                .with("cluster.peers", &peers_of(id));
             let mut launch = options.launch(*doors)?;
             launch.name = format!("chronik-server {id}");
             Ok(launch)

@@ -68,14 +68,7 @@ fn a_wiped_node_begins_another_life_and_the_old_one_never_returns() {
         cluster_id: "c".to_owned(),
         voters: vec![NodeId(1), NodeId(2)],
     });
-    let node = |incarnation| Node {
-        id: NodeId(2),
-        incarnation,
-        peer_address: "two:9192".to_owned(),
-        kafka_host: "two".to_owned(),
-        kafka_port: 9092,
-        rack: None,
-    };
+    let node = |incarnation| node(2, incarnation);
     assert_eq!(catalog.apply(Command::RegisterNode(node(1))), Outcome::Done);
     for _ in 0..2 {
         let admit = Command::Admit {
@@ -138,6 +131,134 @@ fn configs_are_checked_with_a_reason() {
     }
 }
 
+#[test]
+fn a_replica_that_comes_back_has_another_number() {
+    let mut catalog = four_nodes();
+    let at = |catalog: &Catalog| catalog.topic("moved").unwrap().partitions[0].clone();
+    let first = catalog.replica_in(&at(&catalog), NodeId(1));
+    move_to(&mut catalog, Some(&[2, 3, 4]));
+    let moving = at(&catalog);
+    assert_eq!(moving.adding(), [NodeId(4)]);
+    assert_eq!(moving.removing(), [NodeId(1)]);
+    assert_eq!(moving.holders(), [2, 3, 4, 1].map(NodeId));
+    assert_eq!(catalog.replica_in(&moving, NodeId(1)), first);
+    finish(&mut catalog);
+    assert!(!at(&catalog).is_moving());
+    move_to(&mut catalog, Some(&[1, 2, 3]));
+    let back = catalog.replica_in(&at(&catalog), NodeId(1));
+    assert_ne!(back, first);
+    assert_eq!(
+        (back.node(), back.incarnation()),
+        (NodeId(1), first.incarnation())
+    );
+    assert_eq!(Catalog::decode(&catalog.encode()).unwrap(), catalog);
+}
+
+#[test]
+fn a_move_that_is_given_up_ends_where_it_began() {
+    let mut catalog = four_nodes();
+    move_to(&mut catalog, Some(&[4, 2, 3]));
+    move_to(&mut catalog, None);
+    let partition = catalog.topic("moved").unwrap().partitions[0].clone();
+    assert_eq!(partition.replicas, [1, 2, 3].map(NodeId));
+    assert_eq!(partition.removing(), [NodeId(4)]);
+    finish(&mut catalog);
+    let refused = catalog.apply(Command::MoveReplicas(vec![wanted(&catalog, None)]));
+    assert_eq!(
+        refused,
+        Outcome::Topics(vec![TopicOutcome::Refused(Refused::NoMove)])
+    );
+}
+
+#[test]
+fn a_node_leaves_once_it_holds_nothing_and_comes_back_in_another_life() {
+    let mut catalog = four_nodes();
+    let still_holds = Refused::StillHolds {
+        node: NodeId(1),
+        partitions: 1,
+    };
+    assert_eq!(
+        catalog.apply(Command::RemoveNode(NodeId(1))),
+        Outcome::Refused(still_holds)
+    );
+    move_to(&mut catalog, Some(&[4, 2, 3]));
+    finish(&mut catalog);
+    assert_eq!(catalog.apply(Command::RemoveNode(NodeId(1))), Outcome::Done);
+    // Another node votes instead of it.
+    assert_eq!(catalog.meta_voters, [4, 2, 3].map(NodeId));
+    let back = Command::RegisterNode(node(1, 1));
+    assert!(matches!(
+        catalog.apply(back),
+        Outcome::Refused(Refused::EndedLife { .. })
+    ));
+    catalog.apply(Command::Admit {
+        node: NodeId(1),
+        directory: [9; 16],
+    });
+    assert_eq!(
+        catalog.apply(Command::RegisterNode(node(1, 2))),
+        Outcome::Done
+    );
+    assert_eq!(catalog.meta_learners().collect::<Vec<_>>(), [NodeId(1)]);
+}
+
+/// Nodes 1 to 3 founded it and hold its only partition.
+fn four_nodes() -> Catalog {
+    let mut catalog = Catalog::default();
+    let voters = [1, 2, 3].map(NodeId).to_vec();
+    catalog.apply(Command::Found {
+        cluster_id: "c".to_owned(),
+        voters: voters.clone(),
+    });
+    catalog.apply(Command::Admit {
+        node: NodeId(4),
+        directory: [4; 16],
+    });
+    (1..=4).for_each(|id| _ = catalog.apply(Command::RegisterNode(node(id, 1))));
+    catalog.apply(Command::CreateTopics(vec![NewTopic {
+        partitions: vec![voters],
+        ..topic("moved", 1)
+    }]));
+    catalog
+}
+
+fn node(id: u64, incarnation: u64) -> Node {
+    Node {
+        id: NodeId(id),
+        incarnation,
+        peer_address: format!("node-{id}:9192"),
+        kafka_host: format!("node-{id}"),
+        kafka_port: 9092,
+        rack: None,
+    }
+}
+
+fn wanted(catalog: &Catalog, replicas: Option<&[u64]>) -> Move {
+    Move {
+        topic: catalog.topic("moved").unwrap().id,
+        partition: 0,
+        replicas: replicas.map(|nodes| nodes.iter().copied().map(NodeId).collect()),
+    }
+}
+
+fn move_to(catalog: &mut Catalog, replicas: Option<&[u64]>) {
+    let moved = catalog.apply(Command::MoveReplicas(vec![wanted(catalog, replicas)]));
+    let Outcome::Topics(outcomes) = moved else {
+        panic!("{moved:?}")
+    };
+    assert!(matches!(outcomes[..], [TopicOutcome::Moved(_)]));
+}
+
+fn finish(catalog: &mut Catalog) {
+    let topic = catalog.topic("moved").unwrap();
+    let command = Command::FinishMove {
+        topic: topic.id,
+        partition: 0,
+        moved_at: topic.partitions[0].moved_at,
+    };
+    catalog.apply(command);
+}
+
 proptest! {
     #[test]
     fn a_catalog_survives_its_bytes(names in prop::collection::btree_set("[a-z]{1,9}", 0..9), count in 1usize..5) {
@@ -148,6 +269,17 @@ proptest! {
         prop_assert_eq!(&Command::decode(&create.encode()).unwrap(), &create);
         catalog.apply(create);
         catalog.apply(Command::TakeProducerIds { count: 7 });
+        for command in [
+            Command::MoveReplicas(vec![
+                Move { topic: TopicId([1; 16]), partition: 3, replicas: Some(vec![NodeId(4)]) },
+                Move { topic: TopicId([1; 16]), partition: 0, replicas: None },
+            ]),
+            Command::FinishMove { topic: TopicId([1; 16]), partition: 3, moved_at: 9 },
+            Command::RemoveNode(NodeId(4)),
+        ] {
+            prop_assert_eq!(&Command::decode(&command.encode()).unwrap(), &command);
+            catalog.apply(command);
+        }
         prop_assert_eq!(Catalog::decode(&catalog.encode()).unwrap(), catalog);
     }
 
