@@ -1,11 +1,13 @@
 //! Questions to a running node, asked over plain sockets with a bound on every step.
 
+mod create;
 mod metadata;
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+pub use create::create_topic;
 pub use metadata::{Broker, Metadata, Partition, Topic, metadata};
 
 const ANSWER_BOUND: Duration = Duration::from_secs(2);
@@ -47,6 +49,16 @@ fn ask_api_versions(address: SocketAddr) -> io::Result<()> {
 
 /// Sends one request to a Kafka broker and returns the body of its answer.
 fn ask(address: SocketAddr, api: u16, version: u16, body: &[u8]) -> io::Result<Vec<u8>> {
+    ask_within(ANSWER_BOUND, address, api, version, body)
+}
+
+fn ask_within(
+    bound: Duration,
+    address: SocketAddr,
+    api: u16,
+    version: u16,
+    body: &[u8],
+) -> io::Result<Vec<u8>> {
     const CORRELATION_ID: [u8; 4] = [0, 0, 0, 7];
     const CLIENT_ID: &[u8] = b"\x00\x05probe";
     let mut request = Vec::from([0; 4]);
@@ -58,6 +70,7 @@ fn ask(address: SocketAddr, api: u16, version: u16, body: &[u8]) -> io::Result<V
     let length = u32::try_from(request.len() - 4).expect("a probe is short");
     request[..4].copy_from_slice(&length.to_be_bytes());
     let mut stream = connect(address)?;
+    stream.set_read_timeout(Some(bound))?;
     stream.write_all(&request)?;
     let mut length = [0; 4];
     stream.read_exact(&mut length)?;

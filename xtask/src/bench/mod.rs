@@ -4,7 +4,9 @@ mod cell;
 mod failover;
 mod peer;
 mod single;
+mod starts;
 mod tools;
+mod topics;
 mod verdict;
 mod wal;
 
@@ -28,6 +30,10 @@ enum Bench {
     Peer(peer::Options),
     /// One node next to one node of Apache Kafka, driven by Kafka's own tools
     Single(single::Options),
+    /// Three nodes that start at once, in every order, without data and with it
+    Starts(starts::Options),
+    /// How long topics take to be created, and what many idle groups cost
+    Topics(topics::Options),
 }
 
 pub(crate) fn run(options: &Options) -> Outcome {
@@ -36,5 +42,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
         Bench::Failover(options) => failover::run(options),
         Bench::Peer(options) => peer::run(options),
         Bench::Single(options) => single::run(options),
+        Bench::Starts(options) => starts::run(options),
+        Bench::Topics(options) => topics::run(options),
     }
 }
