@@ -38,6 +38,10 @@ pub const ADMIN_CONNECTIONS: usize = 64;
 pub const ADMIN_HEADERS: usize = 64;
 /// Bytes of an admin request's head.
 pub const ADMIN_BUFFER_BYTES: usize = 16 << 10;
+/// Bytes of an admin request's body.
+pub const ADMIN_BODY_BYTES: usize = 64 << 10;
+/// Requests in progress on one admin connection.
+pub const ADMIN_STREAMS: u32 = 16;
 /// How long the head of an admin request may take, the pause before it included.
 pub const ADMIN_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an admin connection may live, whatever it does.

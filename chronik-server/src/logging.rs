@@ -4,15 +4,19 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal};
 use std::panic::{self, PanicHookInfo};
 
-use tracing::error;
-use tracing_subscriber::Layer;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
+use std::sync::{Mutex, PoisonError};
 
-use crate::config::{Log, LogFormat};
+use tracing::error;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload::{self, Handle};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry};
+
+use crate::config::{Log, LogFilter, LogFormat, ValueError};
 
 /// Starts logging, for the whole process and once. A panic becomes a log line like any other.
-pub fn start(log: &Log, no_color: bool) {
+pub fn start(log: &Log, no_color: bool) -> LogControl {
     let is_terminal = io::stderr().is_terminal();
     let is_human = match log.format {
         LogFormat::Auto => is_terminal,
@@ -25,10 +29,48 @@ pub fn start(log: &Log, no_color: bool) {
     } else {
         lines.json().flatten_event(true).boxed()
     };
+    let (filter, handle) = reload::Layer::new(log.level.targets());
     tracing_subscriber::registry()
-        .with(lines.with_filter(log.level.targets()))
+        .with(lines.with_filter(filter))
         .init();
     panic::set_hook(Box::new(log_panic));
+    LogControl {
+        handle,
+        level: Mutex::new(log.level.text().to_owned()),
+    }
+}
+
+/// Changes what is logged, while the process runs.
+pub struct LogControl {
+    handle: Handle<Targets, Registry>,
+    level: Mutex<String>,
+}
+
+impl LogControl {
+    /// For tests: it changes nothing, because nothing logs.
+    #[cfg(test)]
+    pub(crate) fn silent() -> LogControl {
+        let (_, handle) = reload::Layer::new(Targets::new());
+        LogControl {
+            handle,
+            level: Mutex::new("info".to_owned()),
+        }
+    }
+
+    /// What decides, as it was written.
+    pub fn level(&self) -> String {
+        let level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
+        level.clone()
+    }
+
+    /// Logs at another level from now on, and returns the one before.
+    pub fn set(&self, level: &str) -> Result<String, ValueError> {
+        let filter = LogFilter::read(level)?;
+        let mut present = self.level.lock().unwrap_or_else(PoisonError::into_inner);
+        // An error means that nothing logs any more: the process ends.
+        _ = self.handle.reload(filter.targets());
+        Ok(std::mem::replace(&mut *present, level.to_owned()))
+    }
 }
 
 /// An error with everything that led to it.

@@ -39,7 +39,7 @@ fn main() -> ExitCode {
 }
 
 fn serve(loaded: Loaded, no_color: bool) -> ExitCode {
-    logging::start(&loaded.config.log, no_color);
+    let log = logging::start(&loaded.config.log, no_color);
     for warning in &loaded.warnings {
         warn!("{warning}");
     }
@@ -50,7 +50,11 @@ fn serve(loaded: Loaded, no_color: bool) -> ExitCode {
             return ExitCode::from(FAILED);
         }
     };
-    let outcome = runtime.block_on(server::run(loaded.config, Arc::new(Metrics::default())));
+    let outcome = runtime.block_on(server::run(
+        loaded.config,
+        Arc::new(Metrics::default()),
+        log,
+    ));
     // What still runs was told to stop and did not in time, so nothing waits for it here.
     runtime.shutdown_background();
     match outcome {

@@ -7,6 +7,7 @@ mod series;
 mod table;
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use kafka_protocol::messages::ApiKey;
@@ -205,6 +206,17 @@ metrics_table! {
 }
 
 impl Metrics {
+    /// Memory of the process that is in use now.
+    pub async fn resident_bytes(self: &Arc<Self>) -> u64 {
+        let metrics = self.clone();
+        let read = move || {
+            process::refresh(&metrics.process);
+            metrics.process.resident_memory.get()
+        };
+        let bytes = tokio::task::spawn_blocking(read).await.unwrap_or_default();
+        u64::try_from(bytes).unwrap_or_default()
+    }
+
     /// All metrics in the Prometheus text format. It reads `/proc`, so it belongs on a thread that may block.
     pub fn render(&self) -> String {
         process::refresh(&self.process);

@@ -11,6 +11,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
+use crate::admin::Desk;
 use crate::broker::{Broker, Quorum, QuorumMember};
 use crate::metrics::Metrics;
 use crate::peer::{GroupMessage, Inbox, Liveness};
@@ -44,6 +45,8 @@ pub(crate) enum Request {
     HandTo(Vec<(GroupUid, NodeId)>),
     /// How does the metadata group stand, which this node leads?
     Quorum,
+    /// What an operator wants to know, or wants done.
+    Admin(Bytes),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +63,8 @@ pub(crate) enum Reply {
     NotLeader(Option<NodeId>),
     Refused(String),
     Quorum(Quorum),
+    /// For the desk that asked.
+    Admin(Bytes),
 }
 
 /// The door for other nodes' requests and messages. What needs rooms that do not exist yet is refused.
@@ -76,6 +81,7 @@ pub struct Neighbours {
 struct Rooms {
     shard: ShardHandle,
     broker: Broker,
+    desk: Arc<Desk>,
 }
 
 impl Neighbours {
@@ -94,13 +100,17 @@ impl Neighbours {
     }
 
     /// From here on groups are reached and proposals taken.
-    pub(crate) fn open(&self, shard: ShardHandle, broker: Broker) {
+    pub(crate) fn open(&self, shard: ShardHandle, broker: Broker, desk: Arc<Desk>) {
         let mut early = self.early.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *early)
             .into_values()
             .for_each(|change| shard.liveness(change));
         // Rooms are built once in the life of a process.
-        _ = self.rooms.set(Rooms { shard, broker });
+        _ = self.rooms.set(Rooms {
+            shard,
+            broker,
+            desk,
+        });
     }
 
     fn standing(&self, peers: u64) -> Reply {
@@ -139,6 +149,7 @@ impl Inbox for Neighbours {
             return std::future::ready(Ok(early)).boxed();
         };
         let (broker, shard) = (rooms.broker.clone(), rooms.shard.clone());
+        let desk = rooms.desk.clone();
         async move {
             let reply = match request {
                 Request::Probe { .. } => unreachable!("it is answered above"),
@@ -156,6 +167,7 @@ impl Inbox for Neighbours {
                     Some(quorum) => Reply::Quorum(quorum),
                     None => Reply::NotLeader(None),
                 },
+                Request::Admin(question) => Reply::Admin(desk.answer(&question).await.into()),
             };
             Ok(reply.encode())
         }
@@ -197,6 +209,7 @@ impl Request {
                 &mut out
             }
             Request::Quorum => out.u8(7),
+            Request::Admin(question) => out.u8(5).blob(question),
         };
         out.finish()
     }
@@ -227,6 +240,7 @@ impl Request {
                     .collect::<Result<_, _>>()?,
             ),
             7 => Request::Quorum,
+            5 => Request::Admin(Bytes::copy_from_slice(input.blob()?)),
             other => return Err(input.unknown("request of a node", other.into())),
         };
         input.end()?;
@@ -258,6 +272,7 @@ impl Reply {
             }
             Reply::Refused(reason) => _ = out.u8(7).text(reason),
             Reply::Quorum(quorum) => write_quorum(out.u8(9), quorum),
+            Reply::Admin(answer) => _ = out.u8(8).blob(answer),
         }
         out.finish()
     }
@@ -289,6 +304,7 @@ impl Reply {
             }
             7 => Reply::Refused(input.text()?),
             9 => Reply::Quorum(read_quorum(&mut input)?),
+            8 => Reply::Admin(Bytes::copy_from_slice(input.blob()?)),
             other => return Err(input.unknown("reply of a node", other.into())),
         };
         input.end()?;

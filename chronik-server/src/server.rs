@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
-use crate::admin::{self, Readiness};
+use crate::admin::{self, About, Desk, Readiness};
 use crate::birth::{self, Birth};
 use crate::broker::{self, Broker, coordinator};
 use crate::citizen::Citizen;
@@ -23,6 +23,7 @@ use crate::config::{Config, Endpoint, IoMode};
 use crate::data_dir::{DataDir, DataDirError, Identity};
 use crate::kafka::{self, Door};
 use crate::limits;
+use crate::logging::LogControl;
 use crate::metrics::Metrics;
 use crate::neighbours::{Neighbours, Standing};
 use crate::peer::{self, Belonging, Member, Peers, Transport};
@@ -53,14 +54,25 @@ const HAND_OVER: Duration = Duration::from_secs(3);
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// Serves until a signal asks for the end. Every listener is bound before anything is waited for.
-pub async fn run(config: Config, metrics: Arc<Metrics>) -> Result<(), ServerError> {
+pub async fn run(
+    config: Config,
+    metrics: Arc<Metrics>,
+    log: LogControl,
+) -> Result<(), ServerError> {
     let doors = Doors::bind(&config).await?;
     let mut signals = Signals::new().map_err(ServerError::Signals)?;
     let (stop, stopping) = watch::channel(false);
     let (readiness, ready) = watch::channel(Readiness::starting());
     // Operators are told until the very end that the node stops, and other nodes are heard.
     let mut side = JoinSet::new();
-    side.spawn(serve_admin(doors.admin, metrics.clone(), ready));
+    let about = about(&config, &doors.addresses);
+    let desk = Arc::new(Desk::new(about, metrics.clone(), ready.clone(), log));
+    let state = admin::State {
+        metrics: metrics.clone(),
+        readiness: ready,
+        desk: desk.clone(),
+    };
+    side.spawn(serve_admin(doors.admin, state));
 
     let (data_dir, identity) = DataDir::open(&config)?;
     let data_dir = Arc::new(data_dir);
@@ -85,7 +97,8 @@ pub async fn run(config: Config, metrics: Arc<Metrics>) -> Result<(), ServerErro
         started.reader,
         metrics.clone(),
     );
-    outside.neighbours.open(shard.clone(), broker.clone());
+    desk.open(shard.clone(), broker.clone(), outside.peers.clone());
+    outside.neighbours.open(shard.clone(), broker.clone(), desk);
     let bootstrap = kafka_address(&config, &addresses);
     let (waiting_for, waits_for) = watch::channel(None);
     let life = Life {
@@ -315,6 +328,7 @@ struct Doors {
 struct Addresses {
     kafka: SocketAddr,
     peer: SocketAddr,
+    admin: SocketAddr,
 }
 
 impl Doors {
@@ -327,8 +341,9 @@ impl Doors {
         let addresses = Addresses {
             kafka: address(&kafka)?,
             peer: address(&peer)?,
+            admin: address(&admin)?,
         };
-        info!(kafka = %addresses.kafka, peer = %addresses.peer, admin = %address(&admin)?, "listening");
+        info!(kafka = %addresses.kafka, peer = %addresses.peer, admin = %addresses.admin, "listening");
         Ok(Doors {
             kafka,
             peer,
@@ -383,12 +398,7 @@ impl Signals {
     }
 }
 
-async fn serve_admin(
-    listener: TcpListener,
-    metrics: Arc<Metrics>,
-    readiness: watch::Receiver<Readiness>,
-) {
-    let state = admin::State { metrics, readiness };
+async fn serve_admin(listener: TcpListener, state: admin::State) {
     if let Err(error) = admin::serve(listener, state, std::future::pending()).await {
         warn!(%error, "the admin door closed");
     }
@@ -451,6 +461,20 @@ fn this_node(config: &Config, identity: &Identity, listening: &Addresses) -> Nod
         kafka_host,
         kafka_port,
         rack: config.node.rack.clone(),
+    }
+}
+
+/// What operators are told of this node, whatever state it is in.
+fn about(config: &Config, listening: &Addresses) -> About {
+    let (kafka_host, kafka_port) = kafka_address(config, listening);
+    let peer = config.peer_address();
+    About {
+        node: NodeId(config.node.id.into()),
+        kafka_address: format!("{kafka_host}:{kafka_port}"),
+        peer_address: format!("{}:{}", peer.host(), listening.peer.port()),
+        admin_address: format!("{}:{}", config.admin.listen.host(), listening.admin.port()),
+        rack: config.node.rack.clone(),
+        data_dir: config.node.data_dir.clone(),
     }
 }
 

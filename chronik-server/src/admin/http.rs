@@ -1,4 +1,4 @@
-//! Connections of the operators' door: few, short and small, whatever the other side does.
+//! Connections of the operators' door, HTTP/1 and HTTP/2 alike: few, short and small, whatever the other side does.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -6,19 +6,20 @@ use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 
+use hyper::Request;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::header::CONTENT_TYPE;
 use hyper::service::service_fn;
-use hyper::{Method, Request};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-use super::State;
-use super::routes::{Answer, answer};
+use super::routes::{self, Answer};
+use super::{State, grpc};
 use crate::limits;
 
 /// Answers requests until told to stop, then lets answers in progress leave.
@@ -65,12 +66,18 @@ async fn converse(
     _permit: OwnedSemaphorePermit,
 ) {
     let service = service_fn(move |request| respond(state.clone(), request));
-    let connection = http1::Builder::new()
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(limits::ADMIN_HEADER_TIMEOUT)
         .max_headers(limits::ADMIN_HEADERS)
-        .max_buf_size(limits::ADMIN_BUFFER_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
+        .max_buf_size(limits::ADMIN_BUFFER_BYTES);
+    builder
+        .http2()
+        .max_concurrent_streams(limits::ADMIN_STREAMS)
+        .max_header_list_size(limits::ADMIN_BUFFER_BYTES as u32);
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     let conversation = async {
         tokio::select! {
@@ -87,8 +94,12 @@ async fn converse(
 }
 
 async fn respond(state: State, request: Request<Incoming>) -> Result<Answer, Infallible> {
-    let (method, path): (&Method, &str) = (request.method(), request.uri().path());
-    Ok(answer(&state, method, path).await)
+    let content_type = request.headers().get(CONTENT_TYPE);
+    let is_grpc = content_type.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+    Ok(match is_grpc {
+        true => grpc::answer(state.desk.clone(), request).await,
+        false => routes::answer(&state, request).await,
+    })
 }
 
 fn report(ended: Result<(), tokio::task::JoinError>) {

@@ -1,8 +1,20 @@
-//! The operators' door: HTTP for metrics and health. It translates only; it decides nothing.
+//! The operators' door: health and metrics, the admin API as gRPC, and its HTTP mirror on the same port.
+//!
+//! It translates only. What groups are and who leads them is asked of `raft/`; what is wrong with it all is decided by
+//! [`assess`], which is pure.
 
+mod assess;
+mod cluster;
+mod desk;
+mod grpc;
 mod http;
+mod mirror;
+mod names;
+mod node;
+mod raft;
 mod readiness;
 mod routes;
+mod topics;
 
 use std::sync::Arc;
 
@@ -10,16 +22,19 @@ use tokio::sync::watch;
 
 use crate::metrics::Metrics;
 
+pub use desk::{About, Desk};
 pub use http::serve;
 pub use readiness::Readiness;
 
 /// What the routes show.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct State {
     /// The node's figures.
     pub metrics: Arc<Metrics>,
     /// Whether the node serves clients.
     pub readiness: watch::Receiver<Readiness>,
+    /// Where questions about the cluster are answered.
+    pub desk: Arc<Desk>,
 }
 
 #[cfg(test)]

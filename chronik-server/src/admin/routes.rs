@@ -1,31 +1,31 @@
-//! What each path answers.
+//! What each path answers by HTTP: text for metrics and probes, JSON for everything else.
 
 use bytes::Bytes;
-use http_body_util::Full;
+use chronik_admin::{AdminError, METHODS, Method, openapi};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
-use hyper::{Method, Response, StatusCode};
+use hyper::{Request, Response, StatusCode};
 use serde_json::json;
+use tonic::body::Body;
 
 use super::State;
+use super::mirror::{self, Question};
+use crate::limits;
 
 /// An answer, complete before its first byte leaves.
-pub(super) type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<Body>;
 
 /// Answers one request.
-pub(super) async fn answer(state: &State, method: &Method, path: &str) -> Answer {
-    if !matches!(*method, Method::GET | Method::HEAD) {
-        return method_not_allowed(method);
-    }
-    match path {
-        "/" => index(),
-        "/metrics" => metrics(state).await,
-        "/healthz" => text(StatusCode::OK, "text/plain; charset=utf-8", "alive\n"),
-        "/readyz" => readiness(state),
-        _ => not_found(path),
+pub(super) async fn answer(state: &State, request: Request<Incoming>) -> Answer {
+    let path = request.uri().path().to_owned();
+    match Method::at(&path) {
+        Some(method) => call(state, method, request).await,
+        None => page(state, &path, request.method()).await,
     }
 }
 
-/// Every route with its sentence.
+/// Every route that is no method of the admin API, with its sentence.
 const ROUTES: &[(&str, &str)] = &[
     ("/", "this list"),
     ("/metrics", "metrics in the Prometheus text format"),
@@ -34,12 +34,71 @@ const ROUTES: &[(&str, &str)] = &[
         "/readyz",
         "200 while the node serves clients, 503 with reasons otherwise",
     ),
+    ("/openapi.json", "what the routes below /v1 take and answer"),
 ];
 
+async fn page(state: &State, path: &str, verb: &hyper::Method) -> Answer {
+    if !matches!(*verb, hyper::Method::GET | hyper::Method::HEAD) {
+        return method_not_allowed(verb, "GET, HEAD", "use GET");
+    }
+    match path {
+        "/" => index(),
+        "/metrics" => metrics(state).await,
+        "/healthz" => text(StatusCode::OK, "text/plain; charset=utf-8", "alive\n"),
+        "/readyz" => readiness(state),
+        "/openapi.json" => {
+            let document = openapi(env!("CARGO_PKG_VERSION"));
+            text(StatusCode::OK, "application/json", format!("{document}\n"))
+        }
+        _ => not_found(path),
+    }
+}
+
+/// A method of the admin API.
+async fn call(state: &State, method: &Method, request: Request<Incoming>) -> Answer {
+    let wanted = mirror::verb(method);
+    if request.method().as_str() != wanted {
+        let hint = format!("use {wanted}");
+        return method_not_allowed(request.method(), wanted, &hint);
+    }
+    let question = match wanted {
+        "GET" => Question::Query(request.uri().query().unwrap_or_default().to_owned()),
+        _ => match body(request).await {
+            Ok(body) => Question::Body(body),
+            Err(refusal) => return refusal,
+        },
+    };
+    match mirror::call(&state.desk, method, question).await {
+        Ok(answer) => text(StatusCode::OK, "application/json", format!("{answer}\n")),
+        Err(refusal) => refuse(&refusal),
+    }
+}
+
+async fn body(request: Request<Incoming>) -> Result<Bytes, Answer> {
+    let body = Limited::new(request.into_body(), limits::ADMIN_BODY_BYTES);
+    match body.collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(failed) => Err(error(
+            match failed.is::<LengthLimitError>() {
+                true => StatusCode::PAYLOAD_TOO_LARGE,
+                false => StatusCode::BAD_REQUEST,
+            },
+            Refusal {
+                code: "INVALID_ARGUMENT",
+                message: format!("the body cannot be read: {failed}"),
+                hint: "GET /openapi.json says what each method takes",
+                is_retryable: false,
+            },
+        )),
+    }
+}
+
 fn index() -> Answer {
-    let lines: String = ROUTES
-        .iter()
-        .map(|(path, sentence)| format!("{path:<10} {sentence}\n"))
+    let pages = ROUTES.iter().copied();
+    let methods = METHODS.iter().map(|method| (method.path, method.summary));
+    let lines: String = pages
+        .chain(methods)
+        .map(|(path, sentence)| format!("{path:<22} {sentence}\n"))
         .collect();
     text(StatusCode::OK, "text/plain; charset=utf-8", lines)
 }
@@ -80,17 +139,17 @@ fn readiness(state: &State) -> Answer {
     text(status, "application/json", format!("{body}\n"))
 }
 
-fn method_not_allowed(method: &Method) -> Answer {
+fn method_not_allowed(verb: &hyper::Method, allowed: &'static str, hint: &str) -> Answer {
     let refusal = Refusal {
         code: "METHOD_NOT_ALLOWED",
-        message: format!("{method} is not served here"),
-        hint: "use GET",
+        message: format!("{verb} is not served here"),
+        hint,
         is_retryable: false,
     };
     let mut answer = error(StatusCode::METHOD_NOT_ALLOWED, refusal);
     answer
         .headers_mut()
-        .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        .insert(ALLOW, HeaderValue::from_static(allowed));
     answer
 }
 
@@ -104,15 +163,15 @@ fn not_found(path: &str) -> Answer {
     error(StatusCode::NOT_FOUND, refusal)
 }
 
-/// Why a request is not answered as it was meant.
-struct Refusal {
+/// Why a request is not answered as it was meant, before it reaches the admin API.
+struct Refusal<'a> {
     code: &'static str,
     message: String,
-    hint: &'static str,
+    hint: &'a str,
     is_retryable: bool,
 }
 
-fn error(status: StatusCode, refusal: Refusal) -> Answer {
+fn error(status: StatusCode, refusal: Refusal<'_>) -> Answer {
     let body = json!({
         "code": refusal.code,
         "message": refusal.message,
@@ -122,8 +181,18 @@ fn error(status: StatusCode, refusal: Refusal) -> Answer {
     text(status, "application/json", format!("{body}\n"))
 }
 
+fn refuse(refusal: &AdminError) -> Answer {
+    let status = StatusCode::from_u16(refusal.code.http());
+    let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    text(
+        status,
+        "application/json",
+        format!("{}\n", refusal.to_json()),
+    )
+}
+
 fn text(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+    let mut answer = Response::new(Body::new(Full::new(body.into())));
     *answer.status_mut() = status;
     answer
         .headers_mut()

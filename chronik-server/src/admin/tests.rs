@@ -8,7 +8,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
+use chronik_core::ids::NodeId;
+
 use super::*;
+use crate::logging::LogControl;
 
 /// A served door and the handles that steer it.
 struct Door {
@@ -28,7 +31,13 @@ impl Door {
         let (stop, stopped) = oneshot::channel();
         let state = State {
             metrics: metrics.clone(),
-            readiness: receiver,
+            readiness: receiver.clone(),
+            desk: Arc::new(Desk::new(
+                about(),
+                metrics.clone(),
+                receiver,
+                LogControl::silent(),
+            )),
         };
         let served = tokio::spawn(serve(listener, state, async move {
             let _ = stopped.await;
@@ -54,6 +63,18 @@ impl Door {
         let request = format!("{request_line} HTTP/1.1\r\nhost: node\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.expect("taken");
         read_all(&mut stream).await
+    }
+}
+
+fn about() -> About {
+    let address = "127.0.0.1:0".to_owned();
+    About {
+        node: NodeId(1),
+        kafka_address: address.clone(),
+        peer_address: address.clone(),
+        admin_address: address,
+        rack: None,
+        data_dir: ".".into(),
     }
 }
 
@@ -159,4 +180,35 @@ async fn the_door_closes_when_told() {
     door.stop.send(()).expect("the door listens");
     door.served.await.expect("no panic").expect("no error");
     TcpStream::connect(door.address).await.expect_err("closed");
+}
+
+#[tokio::test]
+async fn a_node_that_starts_says_so_to_every_question() {
+    let door = Door::open().await;
+    let status = door.ask("GET /v1/node/status").await;
+    assert!(status.starts_with("HTTP/1.1 200 "), "{status}");
+    assert!(status.contains("\"ready\":false"), "{status}");
+    let cluster = door.ask("GET /v1/cluster/view").await;
+    assert!(cluster.starts_with("HTTP/1.1 503 "), "{cluster}");
+    assert!(cluster.contains("\"code\":\"NOT_READY\"") && cluster.contains("\"retryable\":true"));
+}
+
+#[tokio::test]
+async fn questions_that_make_no_sense_are_refused_with_a_hint() {
+    let door = Door::open().await;
+    let unknown = door.ask("GET /v1/raft/status?colour=blue").await;
+    assert!(unknown.starts_with("HTTP/1.1 400 "), "{unknown}");
+    assert!(unknown.contains("/openapi.json"));
+    let read = door.ask("GET /v1/raft/step-down").await;
+    assert!(
+        read.starts_with("HTTP/1.1 405 ") && read.contains("allow: POST"),
+        "{read}"
+    );
+}
+
+#[tokio::test]
+async fn the_document_is_served() {
+    let door = Door::open().await;
+    let document = door.ask("GET /openapi.json").await;
+    assert!(document.contains("\"openapi\":\"3.1.0\"") && document.contains("/v1/raft/status"));
 }

@@ -186,6 +186,16 @@ impl Endpoint {
 }
 
 impl LogFilter {
+    /// A filter as operators write it.
+    pub fn read(text: &str) -> Result<Self, ValueError> {
+        Self::parse(text)
+    }
+
+    /// As it was written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The filter in the form the log library wants.
     pub fn targets(&self) -> Targets {
         self.text

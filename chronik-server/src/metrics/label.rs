@@ -135,6 +135,10 @@ labels! {
         Trim = "trim",
         /// Partitions to describe.
         Describe = "describe",
+        /// All groups to show to operators.
+        Inspect = "inspect",
+        /// A leader that operators want to change.
+        Transfer = "transfer",
         /// Producers to list.
         Producers = "producers",
         /// A state that stands for records.

@@ -53,6 +53,7 @@ fn requests_and_replies_survive_their_bytes() {
                 matched: 8,
             }],
         }),
+        Reply::Admin(Bytes::from_static(b"an answer")),
     ] {
         assert_eq!(Reply::decode(&reply.encode()), Ok(reply));
     }

@@ -1,6 +1,7 @@
 //! Obeys what groups order, in their order, and takes what the log reports.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use bytes::Bytes;
 use chronik_core::group::eraftpb::Entry;
@@ -117,6 +118,7 @@ impl Shard {
             .status
             .publish(epoch, leader.map(|leader| leader.node()));
         replica.dirty = true;
+        replica.led_since = Instant::now();
         if let Some(records) = replica.records() {
             records.wake_all();
         }

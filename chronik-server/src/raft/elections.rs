@@ -11,6 +11,7 @@ use chronik_core::ids::{GroupUid, NodeId, ReplicaId};
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
+use super::inspect::Sight;
 use super::replica::Replica;
 use super::shard::Shard;
 use crate::peer::Liveness;
@@ -20,6 +21,8 @@ use crate::peer::Liveness;
 pub(super) struct Elections {
     /// Nodes that are there, and since when.
     alive: BTreeMap<NodeId, Instant>,
+    /// Nodes that went, and since when.
+    gone: BTreeMap<NodeId, Instant>,
     due: BinaryHeap<Reverse<(Instant, GroupUid)>>,
     scheduled: BTreeSet<GroupUid>,
     /// When this node stood last, of groups that have no leader since then.
@@ -65,6 +68,19 @@ impl Elections {
         self.alive.contains_key(&node)
     }
 
+    /// What is known of every node that was ever heard of.
+    pub(super) fn sights(&self, now: Instant) -> Vec<Sight> {
+        let sight = |is_alive: bool| {
+            move |(node, since): (&NodeId, &Instant)| Sight {
+                node: *node,
+                is_alive,
+                since: now - *since,
+            }
+        };
+        let alive = self.alive.iter().map(sight(true));
+        alive.chain(self.gone.iter().map(sight(false))).collect()
+    }
+
     fn schedule(&mut self, group: GroupUid, at: Instant) {
         if self.scheduled.insert(group) {
             self.due.push(Reverse((at, group)));
@@ -78,11 +94,13 @@ impl Shard {
             Liveness::Alive { node, .. } => {
                 info!(%node, "node is alive");
                 self.elections.alive.insert(node, Instant::now());
+                self.elections.gone.remove(&node);
                 self.look_for_leaders(START_PAUSE);
             }
             Liveness::Suspect(node) => {
                 warn!(%node, "node is suspected: others lead its partitions");
                 self.elections.alive.remove(&node);
+                self.elections.gone.insert(node, Instant::now());
                 self.suspect(node);
             }
             Liveness::Unreachable(node) => self.unreachable(node),

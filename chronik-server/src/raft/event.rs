@@ -14,6 +14,7 @@ use chronik_core::partition::{Acks, BatchHeader};
 use tokio::sync::{Notify, oneshot};
 
 use super::gossip::Leads;
+use super::inspect::{Inspection, Transfer};
 use super::recovery::Belong;
 use crate::metrics::EventKind;
 use crate::peer::{GroupMessage, Liveness};
@@ -71,6 +72,12 @@ pub(crate) enum Event {
         groups: Vec<GroupUid>,
         reply: oneshot::Sender<Vec<Option<Description>>>,
     },
+    /// Everything that operators may see.
+    Inspect {
+        reply: oneshot::Sender<Inspection>,
+    },
+    /// An operator wants another leader.
+    Transfer(Transfer),
     Producers {
         group: GroupUid,
         reply: oneshot::Sender<Result<Vec<(i64, Producer)>, GroupError>>,
@@ -118,6 +125,8 @@ impl Event {
             Event::ProducerId { .. } | Event::ProducerIds(_) => EventKind::ProducerId,
             Event::Trim { .. } => EventKind::Trim,
             Event::Describe { .. } => EventKind::Describe,
+            Event::Inspect { .. } => EventKind::Inspect,
+            Event::Transfer(_) => EventKind::Transfer,
             Event::Producers { .. } => EventKind::Producers,
             Event::KeepState { .. } => EventKind::KeepState,
             Event::KeptState { .. } => EventKind::KeptState,

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::event::{AppendError, Event, Hint, ReadError};
 use super::gossip::Leads;
+use super::inspect::{Inspection, Transfer, TransferError, Transferring};
 use super::recovery::Belong;
 use crate::metrics::{Metrics, Queue};
 use crate::peer::{GroupMessage, Liveness};
@@ -72,6 +73,32 @@ impl ShardHandle {
     /// Lets these nodes lead these groups, as far as that is possible at once.
     pub(crate) fn hand_to(&self, wanted: Vec<(GroupUid, NodeId)>) {
         self.offer(Event::HandTo(wanted));
+    }
+
+    /// Everything that operators may see; none if the shard ends or has too much to do.
+    pub(crate) async fn inspect(&self) -> Option<Inspection> {
+        let (reply, inspection) = oneshot::channel();
+        self.offer(Event::Inspect { reply });
+        inspection.await.ok()
+    }
+
+    /// Hands a group over, if this node leads it; none if the shard ends or has too much to do.
+    pub(crate) async fn transfer(
+        &self,
+        group: GroupUid,
+        to: Option<NodeId>,
+        expected_term: Option<u64>,
+        is_dry_run: bool,
+    ) -> Option<Result<Transferring, TransferError>> {
+        let (reply, outcome) = oneshot::channel();
+        self.offer(Event::Transfer(Transfer {
+            group,
+            to,
+            expected_term,
+            is_dry_run,
+            reply,
+        }));
+        outcome.await.ok()
     }
 
     /// Lets others lead what this node leads; returns when that is done.

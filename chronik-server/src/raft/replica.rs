@@ -12,6 +12,7 @@ use chronik_core::ids::{GroupUid, NodeId, ReplicaId};
 use chronik_core::partition::Order;
 
 use super::event::{Bounds, Hint};
+use super::inspect::Trail;
 use super::meta::Meta;
 use super::records::{Records, Ticket};
 use crate::broker::view::GroupStatus;
@@ -32,6 +33,10 @@ pub(super) struct Replica {
     pub(super) touched: bool,
     /// It was known to serve when it was last looked at.
     pub(super) served: bool,
+    /// Since when its present term and leader are known.
+    pub(super) led_since: Instant,
+    /// How the log of a leader grew.
+    pub(super) trail: Trail,
     /// The last entry of each proposal on its way, and when it was made.
     proposed: VecDeque<(u64, Instant)>,
 }
@@ -52,6 +57,8 @@ impl Replica {
             dirty: true,
             touched: false,
             served: false,
+            led_since: Instant::now(),
+            trail: Trail::default(),
             proposed: VecDeque::new(),
         }
     }
@@ -153,6 +160,10 @@ impl Replica {
         match &mut self.state {
             State::Meta(meta) => meta.group.tick(),
             State::Records(records) => records.replica.tick(),
+        }
+        match self.group().is_leader() {
+            true => self.trail.note(Instant::now(), self.group().last_index()),
+            false => self.trail.forget(),
         }
     }
 

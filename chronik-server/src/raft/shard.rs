@@ -183,6 +183,8 @@ impl Shard {
                 reply,
             } => self.trim_records(group, offset, reply),
             Event::Describe { groups, reply } => _ = reply.send(self.describe(&groups)),
+            Event::Inspect { reply } => _ = reply.send(self.inspect()),
+            Event::Transfer(transfer) => self.transfer_for_operator(transfer),
             Event::Producers { group, reply } => _ = reply.send(self.producers(group)),
             Event::KeepState {
                 group,

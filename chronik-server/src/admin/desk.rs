@@ -1,0 +1,258 @@
+//! Where operators' questions arrive, whichever way they came, and how one node asks the others on their behalf.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use chronik_admin::v1::peer_answer::Answer;
+use chronik_admin::v1::peer_question::Question;
+use chronik_admin::v1::{PeerAnswer, PeerQuestion, Snapshot, SnapshotRequest};
+use chronik_admin::{AdminError, Code};
+use chronik_core::ids::NodeId;
+use prost::Message;
+use tokio::sync::watch;
+
+use super::Readiness;
+use crate::broker::{Broker, View};
+use crate::logging::LogControl;
+use crate::metrics::Metrics;
+use crate::neighbours::{Reply, Request};
+use crate::peer::{CallError, Peers};
+use crate::raft::ShardHandle;
+use crate::raft::inspect::Inspection;
+
+/// What a node knows of itself before it has read its log.
+#[derive(Clone, Debug)]
+pub struct About {
+    pub node: NodeId,
+    pub kafka_address: String,
+    pub peer_address: String,
+    pub admin_address: String,
+    pub rack: Option<String>,
+    pub data_dir: PathBuf,
+}
+
+/// Answers for this node, and puts together the answers of all.
+pub struct Desk {
+    pub(super) about: About,
+    pub(super) started: Instant,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) readiness: watch::Receiver<Readiness>,
+    pub(super) log: LogControl,
+    rooms: OnceLock<Rooms>,
+}
+
+/// What exists once the log was read.
+pub(super) struct Rooms {
+    pub(super) shard: ShardHandle,
+    pub(super) broker: Broker,
+    pub(super) peers: Peers,
+}
+
+/// Another member of the cluster, and what came of asking it.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) answered_in: Duration,
+    pub(super) outcome: Result<Snapshot, String>,
+}
+
+/// How long a node that seems to live may take.
+const NODE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a node may take that is believed to be dead.
+const SUSPECT_TIMEOUT: Duration = Duration::from_millis(200);
+/// How long an order that is passed on may take.
+const FORWARD_TIMEOUT: Duration = Duration::from_secs(2);
+
+impl Desk {
+    pub fn new(
+        about: About,
+        metrics: Arc<Metrics>,
+        readiness: watch::Receiver<Readiness>,
+        log: LogControl,
+    ) -> Desk {
+        Desk {
+            about,
+            started: Instant::now(),
+            metrics,
+            readiness,
+            log,
+            rooms: OnceLock::new(),
+        }
+    }
+
+    /// From here on groups and other nodes can be asked.
+    pub(crate) fn open(&self, shard: ShardHandle, broker: Broker, peers: Peers) {
+        // Rooms are built once in the life of a process.
+        _ = self.rooms.set(Rooms {
+            shard,
+            broker,
+            peers,
+        });
+    }
+
+    pub(super) fn rooms(&self) -> Result<&Rooms, AdminError> {
+        self.rooms.get().ok_or_else(|| {
+            AdminError::new(Code::NotReady, "the node starts: it reads its log")
+                .hint("chronikctl health --wait")
+        })
+    }
+
+    /// The state of the cluster as this node knows it, if it knows any.
+    pub(super) fn view(&self) -> Option<Arc<View>> {
+        self.rooms.get().map(|rooms| rooms.broker.view())
+    }
+
+    pub(super) async fn inspect(&self) -> Result<Inspection, AdminError> {
+        let busy = || AdminError::new(Code::Overloaded, "the node has too much to do, or stops");
+        self.rooms()?.shard.inspect().await.ok_or_else(busy)
+    }
+
+    /// Asks every member of the cluster at once, this node among them; one that is silent costs its timeout once.
+    pub(super) async fn ask_all(&self) -> Result<BTreeMap<NodeId, Asked>, AdminError> {
+        let rooms = self.rooms()?;
+        let own = self.snapshot().await?;
+        let dead: Vec<u64> = own
+            .status
+            .iter()
+            .flat_map(|status| &status.sees)
+            .filter(|sight| !sight.alive)
+            .map(|sight| sight.node_id)
+            .collect();
+        let ask = |node: NodeId| {
+            let bound = match dead.contains(&node.0) {
+                true => SUSPECT_TIMEOUT,
+                false => NODE_TIMEOUT,
+            };
+            async move {
+                let begun = Instant::now();
+                let question = Question::Snapshot(SnapshotRequest {});
+                let outcome = match self.ask(rooms, node, question, bound).await {
+                    Ok(Answer::Snapshot(snapshot)) => Ok(snapshot),
+                    Ok(_) => Err("it answered something else".to_owned()),
+                    Err(error) => {
+                        let said = error.message;
+                        let why = said.strip_prefix(&format!("node {node}: "));
+                        Err(why.unwrap_or(&said).to_owned())
+                    }
+                };
+                let answered_in = begun.elapsed();
+                (
+                    node,
+                    Asked {
+                        answered_in,
+                        outcome,
+                    },
+                )
+            }
+        };
+        let others = self.members().into_iter();
+        let others = others.filter(|node| *node != self.about.node).map(ask);
+        let mut asked: BTreeMap<NodeId, Asked> = futures_util::future::join_all(others)
+            .await
+            .into_iter()
+            .collect();
+        let answered = Asked {
+            answered_in: Duration::ZERO,
+            outcome: Ok(own),
+        };
+        asked.insert(self.about.node, answered);
+        Ok(asked)
+    }
+
+    /// Passes an order on to another node, once.
+    pub(super) async fn forward(
+        &self,
+        node: NodeId,
+        question: Question,
+    ) -> Result<Answer, AdminError> {
+        self.ask(self.rooms()?, node, question, FORWARD_TIMEOUT)
+            .await
+    }
+
+    /// Answers what another node asks on behalf of an operator. It asks nobody else: there is no cascade.
+    pub(crate) async fn answer(&self, question: &[u8]) -> Vec<u8> {
+        let answer = match PeerQuestion::decode(question) {
+            Ok(PeerQuestion {
+                question: Some(question),
+            }) => self.answer_question(question).await,
+            _ => Err(AdminError::new(
+                Code::InvalidArgument,
+                "a question that this version does not know",
+            )),
+        };
+        let answer = answer.unwrap_or_else(|error| Answer::Error(error.to_json()));
+        let answer = PeerAnswer {
+            answer: Some(answer),
+        };
+        answer.encode_to_vec()
+    }
+
+    async fn answer_question(&self, question: Question) -> Result<Answer, AdminError> {
+        Ok(match question {
+            Question::Snapshot(_) => Answer::Snapshot(self.snapshot().await?),
+            Question::StepDown(request) => Answer::Transfer(self.step_down_here(&request).await?),
+            Question::Transfer(request) => Answer::Transfer(self.transfer_here(&request).await?),
+            Question::SetLogLevel(request) => {
+                Answer::LogLevel(self.set_log_level_here(&request.level)?)
+            }
+        })
+    }
+
+    async fn ask(
+        &self,
+        rooms: &Rooms,
+        node: NodeId,
+        question: Question,
+        bound: Duration,
+    ) -> Result<Answer, AdminError> {
+        let question = PeerQuestion {
+            question: Some(question),
+        };
+        let request = Request::Admin(question.encode_to_vec().into()).encode();
+        let answer = rooms.peers.call(node, request, bound).await;
+        let answer = answer.map_err(|error| unreachable_node(node, &error))?;
+        let strange = || AdminError::new(Code::Internal, format!("node {node} answers strangely"));
+        let answer = match Reply::decode(&answer) {
+            Ok(Reply::Admin(answer)) => PeerAnswer::decode(answer).map_err(|_| strange())?,
+            _ => {
+                return Err(AdminError::new(
+                    Code::NotReady,
+                    format!("node {node} starts"),
+                ));
+            }
+        };
+        match answer.answer {
+            Some(Answer::Error(error)) => {
+                Err(serde_json::from_str(&error).unwrap_or_else(|_| strange()))
+            }
+            Some(answer) => Ok(answer),
+            None => Err(strange()),
+        }
+    }
+
+    /// Everybody who is known to belong here, as the catalog or, before there is one, the configuration says.
+    fn members(&self) -> Vec<NodeId> {
+        let Some(rooms) = self.rooms.get() else {
+            return Vec::new();
+        };
+        let view = rooms.broker.view();
+        let known = view.catalog.nodes.keys().copied();
+        let configured = rooms.broker.settings().peers.iter().copied();
+        let mut members: Vec<NodeId> = known.chain(configured).collect();
+        members.sort_unstable();
+        members.dedup();
+        members
+    }
+}
+
+fn unreachable_node(node: NodeId, error: &CallError) -> AdminError {
+    let why = match error {
+        CallError::TimedOut => "it did not answer in time",
+        CallError::Open | CallError::Unreachable => "it is not connected",
+        CallError::Overloaded => "too many questions wait for it already",
+        CallError::Refused(why) => why,
+    };
+    AdminError::new(Code::Unreachable, format!("node {node}: {why}"))
+        .hint(format!("look at the process and the log of node {node}"))
+}

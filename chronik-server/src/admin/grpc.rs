@@ -1,0 +1,140 @@
+//! The admin API as gRPC: each method unpacks a question, asks the desk, and packs the answer.
+
+use std::sync::Arc;
+
+use chronik_admin::v1::cluster_server::{Cluster, ClusterServer};
+use chronik_admin::v1::node_server::{Node, NodeServer};
+use chronik_admin::v1::raft_server::{Raft, RaftServer};
+use chronik_admin::v1::topics_server::{Topics, TopicsServer};
+use chronik_admin::v1::{
+    ClusterView, ClusterViewRequest, Health, HealthRequest, LogLevel, NodeStatus,
+    NodeStatusRequest, RaftStatus, RaftStatusRequest, SetLogLevelRequest, StepDownRequest, Topic,
+    TopicDescribeRequest, TopicList, TopicListRequest, Transfer, TransferRequest,
+};
+use hyper::body::Incoming;
+use hyper::{Request, Response};
+use tonic::body::Body;
+use tonic::{Response as Reply, Status};
+use tower_service::Service;
+
+use super::desk::Desk;
+use crate::limits;
+
+/// Answers one gRPC request.
+pub(super) async fn answer(desk: Arc<Desk>, request: Request<Incoming>) -> Response<Body> {
+    let service = request.uri().path().split('/').nth(1).unwrap_or_default();
+    let desk = Door(desk);
+    let most = limits::ADMIN_BODY_BYTES;
+    let answer = match service {
+        "chronik.admin.v1.Node" => {
+            NodeServer::new(desk)
+                .max_decoding_message_size(most)
+                .call(request)
+                .await
+        }
+        "chronik.admin.v1.Cluster" => {
+            ClusterServer::new(desk)
+                .max_decoding_message_size(most)
+                .call(request)
+                .await
+        }
+        "chronik.admin.v1.Raft" => {
+            RaftServer::new(desk)
+                .max_decoding_message_size(most)
+                .call(request)
+                .await
+        }
+        "chronik.admin.v1.Topics" => {
+            TopicsServer::new(desk)
+                .max_decoding_message_size(most)
+                .call(request)
+                .await
+        }
+        _ => Ok(Status::unimplemented("there is no such service").into_http()),
+    };
+    match answer {
+        Ok(answer) => answer,
+        Err(never) => match never {},
+    }
+}
+
+struct Door(Arc<Desk>);
+
+#[tonic::async_trait]
+impl Node for Door {
+    async fn status(
+        &self,
+        _: tonic::Request<NodeStatusRequest>,
+    ) -> Result<Reply<NodeStatus>, Status> {
+        Ok(Reply::new(self.0.status().await))
+    }
+
+    async fn set_log_level(
+        &self,
+        request: tonic::Request<SetLogLevelRequest>,
+    ) -> Result<Reply<LogLevel>, Status> {
+        Ok(Reply::new(
+            self.0.set_log_level(request.into_inner()).await?,
+        ))
+    }
+}
+
+#[tonic::async_trait]
+impl Cluster for Door {
+    async fn view(
+        &self,
+        _: tonic::Request<ClusterViewRequest>,
+    ) -> Result<Reply<ClusterView>, Status> {
+        Ok(Reply::new(self.0.cluster_view().await?))
+    }
+
+    async fn health(
+        &self,
+        request: tonic::Request<HealthRequest>,
+    ) -> Result<Reply<Health>, Status> {
+        Ok(Reply::new(self.0.health(request.into_inner()).await?))
+    }
+}
+
+#[tonic::async_trait]
+impl Raft for Door {
+    async fn status(
+        &self,
+        request: tonic::Request<RaftStatusRequest>,
+    ) -> Result<Reply<RaftStatus>, Status> {
+        Ok(Reply::new(self.0.raft_status(request.into_inner()).await?))
+    }
+
+    async fn step_down(
+        &self,
+        request: tonic::Request<StepDownRequest>,
+    ) -> Result<Reply<Transfer>, Status> {
+        Ok(Reply::new(self.0.step_down(request.into_inner()).await?))
+    }
+
+    async fn transfer(
+        &self,
+        request: tonic::Request<TransferRequest>,
+    ) -> Result<Reply<Transfer>, Status> {
+        Ok(Reply::new(self.0.transfer(request.into_inner()).await?))
+    }
+}
+
+#[tonic::async_trait]
+impl Topics for Door {
+    async fn list(
+        &self,
+        request: tonic::Request<TopicListRequest>,
+    ) -> Result<Reply<TopicList>, Status> {
+        Ok(Reply::new(self.0.topic_list(request.into_inner()).await?))
+    }
+
+    async fn describe(
+        &self,
+        request: tonic::Request<TopicDescribeRequest>,
+    ) -> Result<Reply<Topic>, Status> {
+        Ok(Reply::new(
+            self.0.topic_describe(request.into_inner()).await?,
+        ))
+    }
+}

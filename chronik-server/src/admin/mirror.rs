@@ -1,0 +1,73 @@
+//! The same methods by HTTP and JSON: the query or the body is the question, the answer is one object.
+
+use bytes::Bytes;
+use chronik_admin::v1::{ClusterViewRequest, NodeStatusRequest};
+use chronik_admin::{AdminError, Code, Method, Verb};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::desk::Desk;
+
+/// A question as it came.
+pub(super) enum Question {
+    Query(String),
+    Body(Bytes),
+}
+
+/// Asks the desk what a method asks.
+pub(super) async fn call(
+    desk: &Desk,
+    method: &Method,
+    question: Question,
+) -> Result<String, AdminError> {
+    match (method.service, method.rpc) {
+        ("Node", "Status") => {
+            let NodeStatusRequest {} = read(&question)?;
+            json(desk.status().await)
+        }
+        ("Node", "SetLogLevel") => json(desk.set_log_level(read(&question)?).await?),
+        ("Cluster", "View") => {
+            let ClusterViewRequest {} = read(&question)?;
+            json(desk.cluster_view().await?)
+        }
+        ("Cluster", "Health") => json(desk.health(read(&question)?).await?),
+        ("Raft", "Status") => json(desk.raft_status(read(&question)?).await?),
+        ("Raft", "StepDown") => json(desk.step_down(read(&question)?).await?),
+        ("Raft", "Transfer") => json(desk.transfer(read(&question)?).await?),
+        ("Topics", "List") => json(desk.topic_list(read(&question)?).await?),
+        ("Topics", "Describe") => json(desk.topic_describe(read(&question)?).await?),
+        (service, rpc) => Err(AdminError::new(
+            Code::Internal,
+            format!("{service}.{rpc} is in the contract, but not served"),
+        )),
+    }
+}
+
+/// How a method wants to be called.
+pub(super) fn verb(method: &Method) -> &'static str {
+    match method.verb {
+        Verb::Get => "GET",
+        Verb::Post => "POST",
+    }
+}
+
+fn read<T: DeserializeOwned>(question: &Question) -> Result<T, AdminError> {
+    let read = match question {
+        Question::Query(query) => {
+            serde_urlencoded::from_str(query).map_err(|error| error.to_string())
+        }
+        Question::Body(body) => serde_json::from_slice(body).map_err(|error| error.to_string()),
+    };
+    read.map_err(|error| {
+        AdminError::new(
+            Code::InvalidArgument,
+            format!("the question cannot be read: {error}"),
+        )
+        .hint("GET /openapi.json says what each method takes")
+    })
+}
+
+fn json(answer: impl Serialize) -> Result<String, AdminError> {
+    let text = serde_json::to_string(&answer);
+    text.map_err(|error| AdminError::new(Code::Internal, error.to_string()))
+}

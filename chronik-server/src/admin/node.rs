@@ -1,0 +1,166 @@
+//! One node's own words: what it is, how it does, and what it logs.
+
+use chronik_admin::v1::peer_answer::Answer;
+use chronik_admin::v1::peer_question::Question;
+use chronik_admin::v1::{
+    Disk, LogLevel, NodeReplica, NodeStatus, Progress, RaftView, SetLogLevelRequest, Sight,
+    Snapshot,
+};
+use chronik_admin::{AdminError, Code};
+use chronik_core::ids::{NodeId, ReplicaId};
+
+use super::desk::Desk;
+use crate::clock;
+use crate::raft::inspect::{GroupView, Inspection, Role};
+
+impl Desk {
+    /// What this node says of itself; while it starts, it says that.
+    pub(super) async fn status(&self) -> NodeStatus {
+        let inspection = self.inspect().await.unwrap_or_default();
+        self.status_of(&inspection).await
+    }
+
+    /// The same, with every replica.
+    pub(super) async fn snapshot(&self) -> Result<Snapshot, AdminError> {
+        let inspection = self.inspect().await?;
+        let replica = |view: &GroupView| NodeReplica {
+            group_id: view.group.0,
+            view: Some(view_of(self.about.node, view)),
+        };
+        Ok(Snapshot {
+            status: Some(self.status_of(&inspection).await),
+            replicas: inspection.groups.iter().map(replica).collect(),
+        })
+    }
+
+    pub(super) async fn set_log_level(
+        &self,
+        request: SetLogLevelRequest,
+    ) -> Result<LogLevel, AdminError> {
+        match request.node_id {
+            Some(node) if node != self.about.node.0 => {
+                match self
+                    .forward(NodeId(node), Question::SetLogLevel(request))
+                    .await?
+                {
+                    Answer::LogLevel(level) => Ok(level),
+                    _ => Err(AdminError::new(
+                        Code::Internal,
+                        "the node answered something else",
+                    )),
+                }
+            }
+            _ => self.set_log_level_here(&request.level),
+        }
+    }
+
+    pub(super) fn set_log_level_here(&self, level: &str) -> Result<LogLevel, AdminError> {
+        let previous = self.log.set(level).map_err(|refused| {
+            AdminError::new(
+                Code::InvalidArgument,
+                format!("{level:?} is no log level: {refused}"),
+            )
+            .hint("try: info, debug, or info,chronik_server::raft=debug")
+        })?;
+        Ok(LogLevel {
+            node_id: self.about.node.0,
+            previous,
+            level: self.log.level(),
+        })
+    }
+
+    async fn status_of(&self, inspection: &Inspection) -> NodeStatus {
+        let about = &self.about;
+        let readiness = self.readiness.borrow().clone();
+        let view = self.view();
+        let catalog = view.as_ref().map(|view| &view.catalog);
+        let member = catalog.and_then(|catalog| catalog.nodes.get(&about.node));
+        let count = |is: fn(&GroupView) -> bool| {
+            inspection.groups.iter().filter(|view| is(view)).count() as u64
+        };
+        let leaders = count(|view| view.role == Role::Leader);
+        NodeStatus {
+            node_id: about.node.0,
+            incarnation: member.map_or(0, |member| member.incarnation),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            cluster_id: catalog
+                .map(|catalog| catalog.cluster_id.to_string())
+                .unwrap_or_default(),
+            catalog_version: catalog.map_or(0, |catalog| catalog.version),
+            ready: readiness.ready,
+            reasons: readiness.reasons,
+            uptime_ms: self.started.elapsed().as_millis() as u64,
+            kafka_address: about.kafka_address.clone(),
+            peer_address: about.peer_address.clone(),
+            admin_address: about.admin_address.clone(),
+            rack: about.rack.clone(),
+            leaders,
+            followers: inspection.groups.len() as u64 - leaders,
+            leaderless: count(|view| view.leader.is_none()),
+            disk: Some(self.disk()),
+            resident_bytes: self.metrics.resident_bytes().await,
+            log_level: self.log.level(),
+            sees: inspection.sights.iter().map(sight_of).collect(),
+            now_ms: clock::wall_ms().unsigned_abs(),
+        }
+    }
+
+    fn disk(&self) -> Disk {
+        let path = &self.about.data_dir;
+        let (total_bytes, available_bytes) = rustix::fs::statvfs(path)
+            .map(|stat| (stat.f_blocks * stat.f_frsize, stat.f_bavail * stat.f_frsize))
+            .unwrap_or_default();
+        let used = total_bytes.saturating_sub(available_bytes) * 100;
+        Disk {
+            path: path.display().to_string(),
+            total_bytes,
+            available_bytes,
+            used_percent: used.checked_div(total_bytes).unwrap_or_default() as u32,
+        }
+    }
+}
+
+fn sight_of(sight: &crate::raft::inspect::Sight) -> Sight {
+    Sight {
+        node_id: sight.node.0,
+        alive: sight.is_alive,
+        since_ms: Some(sight.since.as_millis() as u64),
+    }
+}
+
+fn view_of(node: NodeId, view: &GroupView) -> RaftView {
+    let nodes = |replicas: &[ReplicaId]| replicas.iter().map(|id| id.node().0).collect();
+    let role = match view.role {
+        Role::Leader => "leader",
+        Role::Follower => "follower",
+        Role::Candidate => "candidate",
+        Role::Learner => "learner",
+        Role::Absent => "absent",
+    };
+    let progress = view.progress.iter().map(|peer| Progress {
+        node_id: peer.replica.node().0,
+        incarnation: peer.replica.incarnation(),
+        matched: peer.matched,
+        lag_entries: peer.lag_entries,
+        lag_ms: peer.lag.as_millis() as u64,
+        active: peer.is_active,
+        in_sync: peer.is_in_sync,
+    });
+    RaftView {
+        node_id: node.0,
+        reachable: true,
+        role: role.to_owned(),
+        term: view.term,
+        leader: view.leader.map(|leader| leader.0),
+        commit: view.commit,
+        applied: view.applied,
+        persisted: view.persisted,
+        first: view.first,
+        last: view.last,
+        since_ms: view.since.as_millis() as u64,
+        voters: nodes(&view.voters),
+        learners: nodes(&view.learners),
+        outgoing: nodes(&view.outgoing),
+        progress: progress.collect(),
+    }
+}

@@ -1,0 +1,185 @@
+//! The command line: words, flags and their help, and nothing else.
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::{
+    api, cluster, completions, consume, context, group, health, help_json, node, produce, raft,
+    schema, status, topic, version,
+};
+use crate::output::{Colour, Format};
+
+/// Sees and steers a Chronik cluster from a command line.
+///
+/// Answers go to standard output, everything else to standard error.
+#[derive(Debug, Parser)]
+#[command(name = "chronikctl", version, after_long_help = EXITS, propagate_version = false)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXITS: &str = "Exit codes:
+  0    done and, for a change, verified
+  1    failed, wholly or for any item
+  2    usage: flag, value, configuration, or not available in this context
+  3    could not ask: no connection, timeout, no leader
+  4    declined, or no terminal to ask on
+  10   the answer is no: unhealthy, not verified, waited in vain
+  11   refused by a check or by the context's protection
+  12   the state is not the one that was expected any more
+  130  interrupted
+
+Start here:
+  chronikctl cluster up          three nodes on this machine
+  chronikctl status              what is there, and how it does
+  chronikctl raft status         groups that have a problem";
+
+/// Flags that every command takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub(crate) struct Global {
+    /// Named cluster to talk to
+    #[arg(short = 'c', long, global = true, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+    /// Admin addresses, instead of the context's
+    #[arg(long, global = true, value_name = "HOST:PORT,..")]
+    pub(crate) admin: Option<String>,
+    /// Kafka addresses, instead of the context's
+    #[arg(short = 's', long, global = true, value_name = "HOST:PORT,..")]
+    pub(crate) server: Option<String>,
+    /// Form of the answer
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "FORM",
+        hide_possible_values = true,
+        help = "Form of the answer: table, wide, json, jsonl, yaml or tsv"
+    )]
+    pub(crate) output: Option<Format>,
+    /// Columns of tables, in this order
+    #[arg(long, global = true, value_name = "NAME,..", value_delimiter = ',')]
+    pub(crate) columns: Vec<String>,
+    /// Tables without their first line
+    #[arg(long, global = true)]
+    pub(crate) no_headers: bool,
+    /// When to use colours
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_default_value = true,
+        hide_possible_values = true,
+        help = "When to use colours: auto, always or never"
+    )]
+    pub(crate) color: Colour,
+    /// Bound of each call
+    #[arg(long, global = true, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    pub(crate) timeout: Duration,
+    /// Bound of each connection
+    #[arg(long, global = true, value_name = "TIME", default_value = "2s", value_parser = duration)]
+    pub(crate) connect_timeout: Duration,
+    /// Ask again and again
+    #[arg(short, long, global = true, value_name = "TIME", num_args = 0..=1, require_equals = true,
+          default_missing_value = "1s", value_parser = duration,
+          help = "Ask again and again; -w=5s for another pause than a second")]
+    pub(crate) watch: Option<Duration>,
+}
+
+/// What a command that changes something wants to know.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Consent")]
+pub(crate) struct Consent {
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// The context's name, for protected contexts in scripts
+    #[arg(long, value_name = "CONTEXT")]
+    pub(crate) confirm: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Nodes, leaders, and the verdict
+    #[command(
+        after_help = "Examples:\n  chronikctl status\n  chronikctl status -w\n  chronikctl status -o json | jq .data.health.healthy"
+    )]
+    Status(status::Args),
+    /// Whether everything is as it should be; exits 10 if not
+    #[command(
+        after_help = "Examples:\n  chronikctl health\n  chronikctl health --wait=1m --expect-nodes 3"
+    )]
+    Health(health::Args),
+    /// Raft groups: the metadata group and one for each partition
+    #[command(subcommand)]
+    Raft(raft::Raft),
+    /// Members of the cluster
+    #[command(subcommand, alias = "nodes")]
+    Node(node::Node),
+    /// Topics
+    #[command(subcommand, alias = "topics")]
+    Topic(topic::Topic),
+    /// Consumer groups
+    #[command(subcommand, alias = "groups")]
+    Group(group::Group),
+    /// Writes records, one for each line of the input
+    #[command(
+        after_help = "Examples:\n  echo hello | chronikctl produce greetings\n  chronikctl produce orders -k customer-7 --file order.json -v"
+    )]
+    Produce(produce::Args),
+    /// Reads records
+    #[command(
+        after_help = "Examples:\n  chronikctl consume greetings\n  chronikctl consume orders -p 0 --from end -f\n  chronikctl consume orders -o jsonl | jq .value"
+    )]
+    Consume(consume::Args),
+    /// The cluster as a whole, and clusters on this machine
+    #[command(subcommand)]
+    Cluster(cluster::Cluster),
+    /// Named clusters
+    #[command(subcommand, alias = "contexts")]
+    Context(context::Context),
+    /// Calls a method of the admin API and prints its JSON as it is
+    #[command(
+        after_help = "Examples:\n  chronikctl api get raft/status all=true\n  chronikctl api post raft/step-down group=orders/0 dry_run=true\n  chronikctl api get /openapi.json"
+    )]
+    Api(api::Args),
+    /// The JSON Schema of a kind of answer
+    #[command(after_help = "Examples:\n  chronikctl schema\n  chronikctl schema RaftStatus")]
+    Schema(schema::Args),
+    /// All commands, for programs
+    #[command(after_help = "Examples:\n  chronikctl help-json | jq '.commands[].path'")]
+    HelpJson(help_json::Args),
+    /// A script that completes words on the command line
+    #[command(
+        after_help = "Examples:\n  source <(chronikctl completions bash)\n  chronikctl completions fish > ~/.config/fish/completions/chronikctl.fish"
+    )]
+    Completions(completions::Args),
+    /// The versions of this program and of the nodes
+    #[command(after_help = "Examples:\n  chronikctl version\n  chronikctl version --nodes")]
+    Version(version::Args),
+}
+
+/// `200ms`, `5s`, `2m`, `1h`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let unit = text.find(|character: char| !character.is_ascii_digit());
+    let (number, unit) = text.split_at(unit.unwrap_or(text.len()));
+    let expected = || format!("{text:?} is no time; try 200ms, 5s, 2m or 1h");
+    let number: u64 = number.parse().map_err(|_| expected())?;
+    let ms = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(expected()),
+    };
+    let ms = number.checked_mul(ms).ok_or_else(expected)?;
+    Ok(Duration::from_millis(ms))
+}

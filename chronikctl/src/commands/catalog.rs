@@ -1,0 +1,147 @@
+//! Every command and every kind of answer, once: help for programs, schemas and tests come from here.
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
+
+use super::{cluster, consume, context, group, node, produce, raft, topic, version};
+use crate::exit::ErrorBody;
+use crate::mutate::Plan;
+
+/// What a command may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Impact {
+    Read,
+    Write,
+    /// It takes away what cannot be brought back.
+    Destructive,
+}
+
+/// What a command talks to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Needs {
+    /// The admin API.
+    Admin,
+    /// Kafka's protocol: any Kafka cluster will do.
+    Kafka,
+    /// Nothing but this machine.
+    Nothing,
+}
+
+/// One command.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub(crate) path: &'static str,
+    /// What it answers; none if it prints something else than answers.
+    pub(crate) kind: Option<&'static str>,
+    pub(crate) impact: Impact,
+    pub(crate) needs: Needs,
+}
+
+/// All commands, in the order of the help.
+pub(crate) const COMMANDS: &[Entry] = &[
+    read("status", "ClusterStatus", Needs::Admin),
+    read("health", "Health", Needs::Admin),
+    read("raft status", "RaftStatus", Needs::Admin),
+    write("raft step-down", "LeaderChange", Needs::Admin),
+    write("raft transfer", "LeaderChange", Needs::Admin),
+    read("node list", "NodeList", Needs::Admin),
+    read("node describe", "Node", Needs::Admin),
+    write("node log-level", "LogLevel", Needs::Admin),
+    read("topic list", "TopicList", Needs::Kafka),
+    read("topic describe", "Topic", Needs::Kafka),
+    write("topic create", "ItemList", Needs::Kafka),
+    destructive("topic delete", "ItemList", Needs::Kafka),
+    write("topic config", "TopicConfig", Needs::Kafka),
+    read("group list", "GroupList", Needs::Kafka),
+    read("group describe", "Group", Needs::Kafka),
+    write("produce", "Produced", Needs::Kafka),
+    bare("consume", Needs::Kafka),
+    read("cluster status", "ClusterStatus", Needs::Admin),
+    read("cluster health", "Health", Needs::Admin),
+    write("cluster up", "LocalCluster", Needs::Nothing),
+    write("cluster down", "LocalCluster", Needs::Nothing),
+    read("context list", "ContextList", Needs::Nothing),
+    read("context show", "Context", Needs::Nothing),
+    write("context add", "Context", Needs::Nothing),
+    write("context use", "Context", Needs::Nothing),
+    bare("api", Needs::Admin),
+    bare("schema", Needs::Nothing),
+    bare("help-json", Needs::Nothing),
+    bare("completions", Needs::Nothing),
+    read("version", "Version", Needs::Nothing),
+];
+
+/// How the schema of a kind is made.
+pub(crate) type MakeSchema = fn() -> Schema;
+
+/// All kinds of answers, with the schema of their data.
+pub(crate) const KINDS: &[(&str, MakeSchema)] = &[
+    ("ClusterStatus", schema::<chronik_admin::v1::ClusterView>),
+    ("Context", schema::<context::Described>),
+    ("ContextList", schema::<context::ContextList>),
+    ("Error", schema::<ErrorBody<'static>>),
+    ("Group", schema::<group::GroupDescription>),
+    ("GroupList", schema::<group::GroupList>),
+    ("Health", schema::<chronik_admin::v1::Health>),
+    ("ItemList", schema::<topic::ItemList>),
+    ("LeaderChange", schema::<raft::LeaderChange>),
+    ("LocalCluster", schema::<cluster::LocalCluster>),
+    ("LogLevel", schema::<chronik_admin::v1::LogLevel>),
+    ("Node", schema::<chronik_admin::v1::NodeRow>),
+    ("NodeList", schema::<node::NodeList<'static>>),
+    ("Plan", schema::<Plan>),
+    ("Produced", schema::<produce::Produced>),
+    ("RaftStatus", schema::<chronik_admin::v1::RaftStatus>),
+    ("Record", schema::<consume::Record<'static>>),
+    ("Topic", schema::<topic::TopicDescription>),
+    ("TopicConfig", schema::<topic::TopicConfig>),
+    ("TopicList", schema::<topic::TopicList>),
+    ("Version", schema::<version::Version>),
+];
+
+/// A kind by its name, in whatever case.
+pub(crate) fn kind(name: &str) -> Option<(&'static str, MakeSchema)> {
+    let is_it = |(known, _): &&(&str, MakeSchema)| known.eq_ignore_ascii_case(name);
+    KINDS.iter().find(is_it).copied()
+}
+
+const fn read(path: &'static str, kind: &'static str, needs: Needs) -> Entry {
+    Entry {
+        kind: Some(kind),
+        ..bare(path, needs)
+    }
+}
+
+const fn write(path: &'static str, kind: &'static str, needs: Needs) -> Entry {
+    Entry {
+        impact: Impact::Write,
+        ..read(path, kind, needs)
+    }
+}
+
+const fn destructive(path: &'static str, kind: &'static str, needs: Needs) -> Entry {
+    Entry {
+        impact: Impact::Destructive,
+        ..read(path, kind, needs)
+    }
+}
+
+const fn bare(path: &'static str, needs: Needs) -> Entry {
+    Entry {
+        path,
+        kind: None,
+        impact: Impact::Read,
+        needs,
+    }
+}
+
+/// A schema that stands alone.
+fn schema<T: JsonSchema>() -> Schema {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    settings.into_generator().into_root_schema_for::<T>()
+}

@@ -1,0 +1,43 @@
+//! `chronikctl cluster`: the cluster as a whole, and clusters on this machine.
+
+mod down;
+mod local;
+mod up;
+
+use clap::Subcommand;
+
+use crate::commands::{health, status};
+use crate::exit::Failure;
+use crate::output::Answer;
+use crate::session::Session;
+
+pub(crate) use local::LocalCluster;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Cluster {
+    /// The same as `chronikctl status`
+    #[command(after_help = "Examples:\n  chronikctl cluster status")]
+    Status(status::Args),
+    /// The same as `chronikctl health`
+    #[command(after_help = "Examples:\n  chronikctl cluster health --wait=1m")]
+    Health(health::Args),
+    /// Starts a cluster on this machine, or what is missing of it
+    #[command(
+        after_help = "Examples:\n  chronikctl cluster up\n  chronikctl cluster up --nodes 1 --name single"
+    )]
+    Up(up::Args),
+    /// Stops a cluster on this machine; its data stays
+    #[command(
+        after_help = "Examples:\n  chronikctl cluster down\n  chronikctl cluster down --name single"
+    )]
+    Down(down::Args),
+}
+
+pub(crate) async fn run(session: &Session, cluster: &Cluster) -> Result<Answer, Failure> {
+    match cluster {
+        Cluster::Status(_) => status::run(session).await,
+        Cluster::Health(args) => health::run(session, args).await,
+        Cluster::Up(args) => up::run(session, args),
+        Cluster::Down(args) => down::run(session, args),
+    }
+}

@@ -1,0 +1,223 @@
+//! `chronikctl cluster up`: real nodes on this machine, which outlive the command; what runs already is left alone.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chronik_admin::Code;
+use chronik_local::{ChronikOptions, Doors, Launch, LocalError, probe, process_exists, wait};
+
+use super::local::{LocalCluster, LocalNode, Place};
+use crate::cli::duration;
+use crate::config;
+use crate::context::Context;
+use crate::exit::Failure;
+use crate::output::{Answer, Tone};
+use crate::session::Session;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// How many nodes
+    #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=9))]
+    nodes: u16,
+    #[command(flatten)]
+    place: Place,
+    /// The server's program, instead of the one beside this program or on the PATH
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
+    /// How long the nodes may take to be ready
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
+    within: Duration,
+}
+
+/// The first node's, as those of a server without arguments; each further node has the next ones.
+const KAFKA_PORT: u16 = 9092;
+const PEER_PORT: u16 = 9192;
+const ADMIN_PORT: u16 = 9292;
+
+pub(super) fn run(session: &Session, args: &Args) -> Result<Answer, Failure> {
+    let directory = args.place.directory(session);
+    let known = LocalCluster::read(&directory);
+    let nodes = usize::from(args.nodes);
+    if let Some(known) = known.as_ref().filter(|known| known.nodes.len() != nodes) {
+        let (name, count) = (&args.place.name, known.nodes.len());
+        let message =
+            format!("cluster {name} has {count} nodes, and cannot be started with {nodes}");
+        return Err(Failure::new(Code::AlreadyExists, message).hint(format!(
+            "chronikctl cluster up --nodes {nodes} --name OTHER"
+        )));
+    }
+    fs::create_dir_all(&directory)
+        .map_err(|error| failed(format!("cannot make {}: {error}", directory.display())))?;
+    // Processes get it as their working directory, from where a relative path would mean something else.
+    let directory = fs::canonicalize(&directory)
+        .map_err(|error| failed(format!("cannot find {}: {error}", directory.display())))?;
+    let doors = match &known {
+        Some(known) => known.nodes.iter().map(LocalNode::doors).collect(),
+        None => free_doors(args.nodes)?,
+    };
+    let program = program(session, args)?;
+    let options = ChronikOptions::new(program, &directory);
+    let launches = match doors.as_slice() {
+        [one] => vec![options.launch(*one).map_err(local)?],
+        several => options.launches(several).map_err(local)?,
+    };
+    let mut cluster = described(
+        &args.place.name,
+        &directory,
+        &launches,
+        &doors,
+        known.as_ref(),
+    );
+    let mut started = 0;
+    for (node, launch) in launches.iter().enumerate() {
+        if cluster.nodes[node].pid.is_none() {
+            cluster.nodes[node].pid = Some(launch.spawn_detached().map_err(local)?);
+            started += 1;
+        }
+        // Written at once, so that `down` finds also what another node's failure left behind.
+        cluster.write()?;
+    }
+    for (node, launch) in cluster.nodes.iter().zip(&launches) {
+        await_ready(node, launch, args.within)?;
+    }
+    remember(session, &cluster)?;
+    Ok(told(&cluster, started))
+}
+
+fn described(
+    name: &str,
+    directory: &Path,
+    launches: &[Launch],
+    doors: &[Doors],
+    known: Option<&LocalCluster>,
+) -> LocalCluster {
+    let nodes = launches.iter().zip(doors).enumerate();
+    let nodes = nodes.map(|(place, (launch, doors))| LocalNode {
+        node_id: place + 1,
+        pid: known.and_then(|known| known.nodes[place].pid),
+        kafka: doors.kafka,
+        peer: doors.peer,
+        admin: doors.admin,
+        log: launch.log.clone(),
+    });
+    let bootstrap: Vec<String> = doors.iter().map(|doors| doors.kafka.to_string()).collect();
+    LocalCluster {
+        name: name.to_owned(),
+        directory: directory.to_path_buf(),
+        bootstrap: bootstrap.join(","),
+        admin: doors.iter().map(|doors| doors.admin.to_string()).collect(),
+        nodes: nodes.collect(),
+    }
+}
+
+/// The usual ports where nobody listens, other ones where somebody does.
+fn free_doors(nodes: u16) -> Result<Vec<Doors>, Failure> {
+    let usual = |position: u16| {
+        let address = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port + position));
+        Doors {
+            kafka: address(KAFKA_PORT),
+            peer: address(PEER_PORT),
+            admin: address(ADMIN_PORT),
+        }
+    };
+    let usual: Vec<Doors> = (0..nodes).map(usual).collect();
+    let is_free = |address: SocketAddr| TcpListener::bind(address).is_ok();
+    match usual.iter().flat_map(Doors::all).all(is_free) {
+        true => Ok(usual),
+        false => (0..nodes).map(|_| Doors::free().map_err(local)).collect(),
+    }
+}
+
+fn program(session: &Session, args: &Args) -> Result<PathBuf, Failure> {
+    if let Some(program) = &args.program {
+        return Ok(program.clone());
+    }
+    let own = std::env::current_exe().ok();
+    let beside = own.as_deref().and_then(Path::parent).map(Path::to_path_buf);
+    let places = beside
+        .into_iter()
+        .chain(session.settings.paths.programs.iter().cloned());
+    let mut found = places
+        .map(|place| place.join("chronik-server"))
+        .filter(|file| file.is_file());
+    found.next().ok_or_else(|| {
+        Failure::usage("chronik-server is neither beside this program nor on the PATH")
+            .hint("chronikctl cluster up --program FILE")
+    })
+}
+
+fn await_ready(node: &LocalNode, launch: &Launch, within: Duration) -> Result<(), Failure> {
+    let pid = node.pid.expect("every node was started");
+    let ready = wait::until("a ready node", within, || {
+        if !process_exists(pid) {
+            return Some(false);
+        }
+        let is_ready =
+            probe::serves_kafka(node.kafka) && probe::http_ok(node.admin, "/readyz").is_some();
+        is_ready.then_some(true)
+    });
+    let name = &launch.name;
+    let why = match ready {
+        Ok(true) => return Ok(()),
+        Ok(false) => format!("{name} ended at once"),
+        Err(timed_out) => format!("{name}: {timed_out}"),
+    };
+    Err(failed(format!("{why}; it said:\n{}", launch.log_tail())).hint("chronikctl cluster down"))
+}
+
+/// Makes a context for it; one that somebody wrote is left alone.
+fn remember(session: &Session, cluster: &LocalCluster) -> Result<(), Failure> {
+    let file = &session.settings.paths.contexts;
+    let mut known = config::read_contexts(file)?;
+    let context = Context {
+        admin: cluster.admin.clone(),
+        bootstrap: cluster.bootstrap.split(',').map(str::to_owned).collect(),
+        ..Context::default()
+    };
+    let present = known.contexts.get(&cluster.name);
+    if present.is_none_or(|present| present.admin != context.admin) {
+        known.contexts.insert(cluster.name.clone(), context);
+    }
+    known.current.get_or_insert_with(|| cluster.name.clone());
+    known.write(file)
+}
+
+fn told(cluster: &LocalCluster, started: usize) -> Answer {
+    let name = &cluster.name;
+    let headline = match started {
+        0 => format!("cluster {name} is up already"),
+        _ => format!(
+            "cluster {name} is up: {started} of {} nodes were started",
+            cluster.nodes.len()
+        ),
+    };
+    let mut answer = cluster.answer();
+    answer.headlines.push((Tone::Good, headline));
+    let down = match name.as_str() {
+        "local" => "chronikctl cluster down".to_owned(),
+        name => format!("chronikctl cluster down --name {name}"),
+    };
+    let next = [
+        format!("bootstrap.servers={}", cluster.bootstrap),
+        format!("chronikctl -c {name} status"),
+        format!("echo hello | chronikctl -c {name} produce greetings"),
+        format!("chronikctl -c {name} consume greetings"),
+        down,
+    ];
+    answer.footers = next.into_iter().map(|line| (Tone::Plain, line)).collect();
+    answer
+}
+
+fn local(error: LocalError) -> Failure {
+    let mut text = error.to_string();
+    if let Some(cause) = std::error::Error::source(&error) {
+        text = format!("{text}: {cause}");
+    }
+    failed(text)
+}
+
+fn failed(message: String) -> Failure {
+    Failure::new(Code::Internal, message)
+}

@@ -1,0 +1,24 @@
+//! `chronikctl completions`: what a shell needs to complete words.
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use super::Said;
+use crate::cli::Cli;
+use crate::exit::Verdict;
+use crate::output::print_bytes;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The shell
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+pub(crate) fn run(args: &Args) -> Said {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "chronikctl", &mut script);
+    // Whoever reads no further has read enough.
+    _ = print_bytes(&script);
+    Said::Printed(Verdict::Yes)
+}

@@ -1,0 +1,71 @@
+//! What each command does, a file for each verb, and the list of them all for programs.
+
+pub(crate) mod api;
+pub(crate) mod catalog;
+pub(crate) mod cluster;
+pub(crate) mod completions;
+pub(crate) mod consume;
+pub(crate) mod context;
+pub(crate) mod group;
+pub(crate) mod health;
+pub(crate) mod help_json;
+pub(crate) mod node;
+pub(crate) mod produce;
+pub(crate) mod raft;
+pub(crate) mod schema;
+pub(crate) mod status;
+pub(crate) mod topic;
+pub(crate) mod version;
+
+use crate::cli::Command;
+use crate::exit::{Failure, Verdict};
+use crate::output::Answer;
+use crate::session::Session;
+
+/// What came of a command.
+pub(crate) enum Said {
+    /// Something to print.
+    Answer(Box<Answer>),
+    /// It printed what there was while it ran.
+    Printed(Verdict),
+}
+
+impl From<Answer> for Said {
+    fn from(answer: Answer) -> Said {
+        Said::Answer(Box::new(answer))
+    }
+}
+
+/// Does what the command line says.
+pub(crate) async fn run(session: &Session, command: &Command) -> Result<Said, Failure> {
+    match command {
+        Command::Status(_) => status::run(session).await.map(Said::from),
+        Command::Health(args) => health::run(session, args).await.map(Said::from),
+        Command::Raft(raft) => raft::run(session, raft).await.map(Said::from),
+        Command::Node(node) => node::run(session, node).await.map(Said::from),
+        Command::Topic(topic) => topic::run(session, topic).await.map(Said::from),
+        Command::Group(group) => group::run(session, group).await.map(Said::from),
+        Command::Produce(args) => produce::run(session, args).await,
+        Command::Consume(args) => consume::run(session, args).await.map(Said::Printed),
+        Command::Cluster(cluster) => cluster::run(session, cluster).await.map(Said::from),
+        Command::Context(context) => context::run(session, context).await.map(Said::from),
+        Command::Api(args) => api::run(session, args).await.map(Said::Printed),
+        Command::Schema(args) => schema::run(args).map(Said::Printed),
+        Command::HelpJson(_) => Ok(help_json::run()),
+        Command::Completions(args) => Ok(completions::run(args)),
+        Command::Version(args) => version::run(session, args).await.map(Said::from),
+    }
+}
+
+/// Whether a command only looks, so that it may be repeated.
+pub(crate) fn is_read(command: &Command) -> bool {
+    match command {
+        Command::Status(_) | Command::Health(_) => true,
+        Command::Raft(raft) => matches!(raft, raft::Raft::Status(_)),
+        Command::Node(node) => matches!(node, node::Node::List(_) | node::Node::Describe(_)),
+        Command::Topic(topic) => matches!(topic, topic::Topic::List(_) | topic::Topic::Describe(_)),
+        Command::Group(_) => true,
+        Command::Cluster(cluster) => matches!(cluster, cluster::Cluster::Status(_)),
+        _ => false,
+    }
+}

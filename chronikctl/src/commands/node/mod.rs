@@ -1,0 +1,38 @@
+//! `chronikctl node`: members of the cluster.
+
+mod describe;
+mod list;
+mod log_level;
+
+use clap::Subcommand;
+
+use crate::exit::Failure;
+use crate::output::Answer;
+use crate::session::Session;
+
+pub(crate) use list::NodeList;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Node {
+    /// All members, the silent ones included
+    #[command(
+        after_help = "Examples:\n  chronikctl node list\n  chronikctl node list -o wide\n  chronikctl node list -o tsv --columns node,state --no-headers"
+    )]
+    List(list::Args),
+    /// All that is known of one node; exits 3 if it does not answer
+    #[command(after_help = "Examples:\n  chronikctl node describe 3")]
+    Describe(describe::Args),
+    /// Changes what a node logs, until it is started again
+    #[command(
+        after_help = "Examples:\n  chronikctl node log-level 3 debug --yes\n  chronikctl node log-level 3 info,chronik_server::raft=debug"
+    )]
+    LogLevel(log_level::Args),
+}
+
+pub(crate) async fn run(session: &Session, node: &Node) -> Result<Answer, Failure> {
+    match node {
+        Node::List(_) => list::run(session).await,
+        Node::Describe(args) => describe::run(session, args).await,
+        Node::LogLevel(args) => log_level::run(session, args).await,
+    }
+}

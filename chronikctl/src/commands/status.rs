@@ -1,0 +1,200 @@
+//! `chronikctl status`: every node, the silent ones included, and the verdict.
+
+use std::time::Duration;
+
+use chronik_admin::client::{Bounds, Client};
+use chronik_admin::v1::{ClusterView, ClusterViewRequest, NodeRow, NodeStatusRequest};
+
+use crate::exit::Failure;
+use crate::output::{Answer, Cell, Column, Table, Tone, Warning, bytes, duration_ms, plural};
+use crate::session::Session;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+/// A node that another one cannot reach gets so long to answer here.
+const LOOK_DIRECTLY: Duration = Duration::from_millis(500);
+
+const COLUMNS: [Column; 13] = [
+    Column::number("node"),
+    Column::text("state"),
+    Column::number("leaders"),
+    Column::number("followers"),
+    Column::number("leaderless"),
+    Column::text("disk"),
+    Column::text("memory"),
+    Column::text("uptime"),
+    Column::text("kafka"),
+    Column::text("admin").wide(),
+    Column::text("peer").wide(),
+    Column::text("version").wide(),
+    Column::number("life").wide(),
+];
+
+pub(crate) async fn run(session: &Session) -> Result<Answer, Failure> {
+    let view = |client: Client| async move {
+        let mut cluster = client.cluster();
+        client.bounded(cluster.view(ClusterViewRequest {})).await
+    };
+    let (client, view) = session.ask(view).await?;
+    session.check_cluster(&view.cluster_id)?;
+    let mut answer = Answer::of("ClusterStatus", &view.cluster_id, &view);
+    answer.headlines = headlines(&view);
+    answer.tables.push(nodes(&view.nodes));
+    answer.footers = reasons(&view);
+    answer.warnings = look_directly(session, &client, &view).await;
+    Ok(answer)
+}
+
+/// A table of nodes, as other commands show it, too.
+pub(crate) fn nodes(rows: &[NodeRow]) -> Table {
+    let mut table = Table::new(&COLUMNS);
+    for row in rows {
+        table.row(node(row));
+    }
+    table
+}
+
+/// Nodes that the one that was asked cannot reach: if they answer here, the network between them is cut.
+pub(crate) async fn look_directly(
+    session: &Session,
+    asked: &Client,
+    view: &ClusterView,
+) -> Vec<Warning> {
+    let silent: Vec<&NodeRow> = view.nodes.iter().filter(|row| !row.reachable).collect();
+    let mut warnings: Vec<Warning> = silent
+        .iter()
+        .map(|row| Warning {
+            code: "NODE_UNREACHABLE".to_owned(),
+            message: format!(
+                "node {} does not answer node {}: {}",
+                row.node_id,
+                view.asked_node,
+                row.error.as_deref().unwrap_or_default()
+            ),
+        })
+        .collect();
+    if silent.is_empty() {
+        return warnings;
+    }
+    let addresses = session.settings.context.admin.iter();
+    let others = addresses.filter(|address| *address != asked.address());
+    let given = session.settings.bounds;
+    let bounds = Bounds {
+        connect: given.connect.min(LOOK_DIRECTLY),
+        call: given.call.min(LOOK_DIRECTLY),
+    };
+    let ask = |address: &String| {
+        let (address, bounds) = (address.clone(), bounds);
+        async move {
+            let client = Client::connect(&address, bounds).await.ok()?;
+            let mut node = client.node();
+            client.bounded(node.status(NodeStatusRequest {})).await.ok()
+        }
+    };
+    let answers = futures_util::future::join_all(others.map(ask)).await;
+    for status in answers.into_iter().flatten() {
+        if silent.iter().any(|row| row.node_id == status.node_id) {
+            warnings.push(Warning {
+                code: "REACHED_DIRECTLY".to_owned(),
+                message: format!(
+                    "node {} does not answer node {}, but it answers here: the network between them is cut",
+                    status.node_id, view.asked_node
+                ),
+            });
+        }
+    }
+    warnings
+}
+
+fn headlines(view: &ClusterView) -> Vec<(Tone, String)> {
+    let id = match view.cluster_id.as_str() {
+        "" => "(not born yet)",
+        id => id,
+    };
+    let (tone, verdict) = match view.health.as_ref().is_some_and(|health| health.healthy) {
+        true => (Tone::Good, "healthy"),
+        false => (Tone::Bad, "UNHEALTHY"),
+    };
+    let metadata = match &view.metadata_leader {
+        Some(leader) => match leader.node_id {
+            Some(node) => format!("metadata led by node {node} in term {}", leader.term),
+            None => format!("metadata LEADERLESS in term {}", leader.term),
+        },
+        None => "no metadata".to_owned(),
+    };
+    let reachable = view.nodes.iter().filter(|row| row.reachable).count();
+    let line = format!(
+        "{verdict}   nodes {reachable}/{}   {}, {}   {metadata}   (asked node {})",
+        view.nodes.len(),
+        plural(view.topics, "topic"),
+        plural(view.partitions, "partition"),
+        view.asked_node,
+    );
+    vec![(Tone::Strong, format!("cluster {id}")), (tone, line)]
+}
+
+fn reasons(view: &ClusterView) -> Vec<(Tone, String)> {
+    let reasons = view.health.iter().flat_map(|health| &health.reasons);
+    reasons
+        .map(|reason| {
+            let next = match reason.hint.as_str() {
+                "" => String::new(),
+                hint => format!("  ->  {hint}"),
+            };
+            (
+                Tone::Bad,
+                format!("! {}  {}{next}", reason.code, reason.message),
+            )
+        })
+        .collect()
+}
+
+fn node(row: &NodeRow) -> Vec<Cell> {
+    let Some(status) = &row.status else {
+        let silent = row.silent_ms.map(duration_ms);
+        let state = match silent {
+            Some(silent) => format!("UNREACHABLE for {silent}"),
+            None => "UNREACHABLE".to_owned(),
+        };
+        let mut cells = vec![row.node_id.into(), Cell::toned(Tone::Bad, state)];
+        cells.extend((0..6).map(|_| Cell::none()));
+        cells.push(row.kafka_address.as_str().into());
+        cells.push(Cell::none());
+        cells.push(row.peer_address.as_str().into());
+        cells.extend((0..2).map(|_| Cell::none()));
+        return cells;
+    };
+    let state = match status.ready {
+        true => Cell::toned(Tone::Good, "ready"),
+        false => Cell::toned(Tone::Warn, "NOT READY"),
+    };
+    let leaderless = match status.leaderless {
+        0 => Cell::from(0),
+        count => Cell::toned(Tone::Bad, count),
+    };
+    let disk = status.disk.as_ref().map(|disk| {
+        let tone = if disk.used_percent > 90 {
+            Tone::Bad
+        } else {
+            Tone::Plain
+        };
+        let free = bytes(disk.available_bytes);
+        Cell::toned(tone, format!("{} % used, {free} free", disk.used_percent))
+    });
+    vec![
+        row.node_id.into(),
+        state,
+        status.leaders.into(),
+        status.followers.into(),
+        leaderless,
+        disk.unwrap_or_else(Cell::none),
+        bytes(status.resident_bytes).into(),
+        duration_ms(status.uptime_ms).into(),
+        status.kafka_address.as_str().into(),
+        status.admin_address.as_str().into(),
+        status.peer_address.as_str().into(),
+        status.version.as_str().into(),
+        status.incarnation.into(),
+    ]
+}

@@ -1,0 +1,153 @@
+//! Every method, once: where it is, what it may change, and who may call it.
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
+use serde::Serialize;
+
+use crate::v1;
+
+/// How a method is called by HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verb {
+    Get,
+    Post,
+}
+
+/// What a method may do to a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Impact {
+    Read,
+    Write,
+}
+
+/// Who may call a method, once callers have names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    Viewer,
+    Operator,
+    Admin,
+}
+
+/// One method of the contract.
+#[derive(Clone, Copy, Debug)]
+pub struct Method {
+    pub service: &'static str,
+    pub rpc: &'static str,
+    pub verb: Verb,
+    pub path: &'static str,
+    pub impact: Impact,
+    pub role: Role,
+    pub summary: &'static str,
+    pub request: fn() -> Schema,
+    pub response: fn() -> Schema,
+}
+
+/// The contract as a table; a test holds it against the protobuf file.
+pub const METHODS: &[Method] = &[
+    read::<v1::NodeStatusRequest, v1::NodeStatus>(
+        "Node",
+        "Status",
+        "/v1/node/status",
+        "What a node says of itself, without asking anybody.",
+    ),
+    write::<v1::SetLogLevelRequest, v1::LogLevel>(
+        "Node",
+        "SetLogLevel",
+        "/v1/node/log-level",
+        "Changes what a node logs, until it is started again.",
+    ),
+    read::<v1::ClusterViewRequest, v1::ClusterView>(
+        "Cluster",
+        "View",
+        "/v1/cluster/view",
+        "All nodes, the silent ones included, and the verdict.",
+    ),
+    read::<v1::HealthRequest, v1::Health>(
+        "Cluster",
+        "Health",
+        "/v1/cluster/health",
+        "Whether everything is as it should be, and if not, what is not.",
+    ),
+    read::<v1::RaftStatusRequest, v1::RaftStatus>(
+        "Raft",
+        "Status",
+        "/v1/raft/status",
+        "How every node sees the groups; only those with a problem, unless more is asked for.",
+    ),
+    write::<v1::StepDownRequest, v1::Transfer>(
+        "Raft",
+        "StepDown",
+        "/v1/raft/step-down",
+        "The leader of a group gives up; the member that has most of the log leads next.",
+    ),
+    write::<v1::TransferRequest, v1::Transfer>(
+        "Raft",
+        "Transfer",
+        "/v1/raft/transfer",
+        "The leader of a group hands over to a named node.",
+    ),
+    read::<v1::TopicListRequest, v1::TopicList>(
+        "Topics",
+        "List",
+        "/v1/topics",
+        "All topics, with what is wrong with their partitions.",
+    ),
+    read::<v1::TopicDescribeRequest, v1::Topic>(
+        "Topics",
+        "Describe",
+        "/v1/topics/describe",
+        "One topic with all its partitions.",
+    ),
+];
+
+impl Method {
+    /// The method that is called by this request, if any has its path.
+    pub fn at(path: &str) -> Option<&'static Method> {
+        METHODS.iter().find(|method| method.path == path)
+    }
+}
+
+const fn read<Q: JsonSchema, A: JsonSchema>(
+    service: &'static str,
+    rpc: &'static str,
+    path: &'static str,
+    summary: &'static str,
+) -> Method {
+    Method {
+        service,
+        rpc,
+        verb: Verb::Get,
+        path,
+        impact: Impact::Read,
+        role: Role::Viewer,
+        summary,
+        request: schema::<Q>,
+        response: schema::<A>,
+    }
+}
+
+const fn write<Q: JsonSchema, A: JsonSchema>(
+    service: &'static str,
+    rpc: &'static str,
+    path: &'static str,
+    summary: &'static str,
+) -> Method {
+    Method {
+        verb: Verb::Post,
+        impact: Impact::Write,
+        role: Role::Operator,
+        ..read::<Q, A>(service, rpc, path, summary)
+    }
+}
+
+/// A schema that stands alone: everything it needs is inside.
+fn schema<T: JsonSchema>() -> Schema {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    settings.into_generator().into_root_schema_for::<T>()
+}
