@@ -114,6 +114,12 @@ pub(crate) fn server() -> PathBuf {
     SERVER.get_or_init(|| build("chronik-server")).clone()
 }
 
+/// The operators' tool of this checkout, built once.
+pub(crate) fn chronikctl() -> PathBuf {
+    static CTL: OnceLock<PathBuf> = OnceLock::new();
+    CTL.get_or_init(|| build("chronikctl")).clone()
+}
+
 /// The load generator of this checkout, built once.
 pub(crate) fn bench() -> PathBuf {
     static BENCH: OnceLock<PathBuf> = OnceLock::new();

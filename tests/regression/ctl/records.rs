@@ -1,0 +1,199 @@
+//! Topics, groups and records, by Kafka's protocol.
+
+use std::fs;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use super::{Three, run};
+use crate::support::{drive, python};
+
+#[test]
+fn topics_are_made_changed_described_and_deleted() {
+    let three = Three::start();
+    let created = three.data(&[
+        "topic",
+        "create",
+        "a",
+        "b",
+        "-p",
+        "2",
+        "-r",
+        "3",
+        "--config",
+        "retention.ms=1000000",
+        "-y",
+        "-o",
+        "json",
+    ]);
+    assert_eq!(
+        created["items"],
+        json!([{"name": "a", "done": true, "error": null}, {"name": "b", "done": true, "error": null}])
+    );
+    let again = three.run(&["topic", "create", "a", "c", "-y", "-o", "json"]);
+    let items = again.json()["data"]["items"].clone();
+    assert_eq!(
+        (again.code, &items[0]["done"], &items[1]["done"]),
+        (1, &json!(false), &json!(true)),
+        "{items}"
+    );
+    let refused = three.run(&["topic", "create", "a", "-y", "-o", "json"]);
+    assert_eq!(refused.refusal(), (1, "ALREADY_EXISTS".to_owned()));
+    let set = three.data(&[
+        "topic",
+        "config",
+        "b",
+        "--set",
+        "retention.ms=2000000",
+        "--reset",
+        "cleanup.policy",
+        "-y",
+        "-o",
+        "json",
+    ]);
+    let retention = set["configs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|config| config["name"] == "retention.ms")
+        .unwrap()
+        .clone();
+    assert_eq!(
+        (&retention["value"], &retention["is_default"]),
+        (&json!("2000000"), &json!(false))
+    );
+    let wrong = three.run(&[
+        "topic",
+        "config",
+        "b",
+        "--set",
+        "retention.ms=soon",
+        "-y",
+        "-o",
+        "json",
+    ]);
+    assert_eq!(wrong.refusal(), (2, "INVALID_ARGUMENT".to_owned()));
+    let described = three.data(&["topic", "describe", "a", "-o", "json"]);
+    assert_eq!(described["partitions"].as_array().map(Vec::len), Some(2));
+    assert_eq!(described["configs"], json!({"retention.ms": "1000000"}));
+    let planned = three.data(&["topic", "delete", "a", "--dry-run", "-o", "json"]);
+    assert!(planned["changes"][0].as_str().unwrap().contains("for ever"));
+    let names = three.run(&[
+        "topic",
+        "list",
+        "-o",
+        "tsv",
+        "--columns",
+        "topic",
+        "--no-headers",
+    ]);
+    assert_eq!(names.stdout, "a\nb\nc\n");
+    assert_eq!(
+        three.run(&["topic", "delete", "a", "b", "c", "--yes"]).code,
+        0
+    );
+    assert_eq!(
+        three
+            .run(&["topic", "describe", "a", "-o", "json"])
+            .refusal(),
+        (1, "NOT_FOUND".to_owned())
+    );
+    let none = three.run(&["topic", "list"]);
+    assert_eq!((none.code, none.stderr.as_str()), (0, "no topics\n"));
+    three.finish();
+}
+
+#[test]
+fn what_is_produced_is_consumed_also_by_foreign_clients_words() {
+    let three = Three::with_topic("orders");
+    let lines = three.dir.path().join("lines");
+    let many: String = (0..2500)
+        .map(|number| format!("record {number}\n"))
+        .collect();
+    fs::write(&lines, &many).unwrap();
+    let file = lines.display().to_string();
+    let produced = three.data(&[
+        "produce", "orders", "-k", "customer", "--file", &file, "-o", "json",
+    ]);
+    assert_eq!(
+        (&produced["records"], &produced["failed"]),
+        (&json!(2500), &json!(0))
+    );
+    let consumed = three.run(&["consume", "orders"]);
+    assert_eq!(consumed.stdout, many);
+    let some = three.run(&["consume", "orders", "--from", "2499", "-o", "jsonl"]);
+    let record: Value = serde_json::from_str(&some.stdout).unwrap();
+    assert_eq!(
+        (&record["offset"], &record["key"], &record["value"]),
+        (&json!(2499), &json!("customer"), &json!("record 2499"))
+    );
+    assert_eq!(
+        three.run(&["consume", "orders", "-n", "2"]).stdout,
+        "record 0\nrecord 1\n"
+    );
+    assert_eq!(
+        three.run(&["consume", "orders", "--from", "end"]).stdout,
+        ""
+    );
+    assert_eq!(
+        three.run(&["consume", "orders", "-o", "json"]).refusal().0,
+        2
+    );
+    assert_eq!(
+        three.run(&["consume", "nothing", "-o", "jsonl"]).refusal(),
+        (1, "NOT_FOUND".to_owned())
+    );
+    // A cluster that makes topics by naming does so for producers only.
+    let mut command = three.command();
+    command.args([
+        "--server",
+        &three.cluster.bootstrap(),
+        "produce",
+        "greetings",
+    ]);
+    command.stdin(Stdio::from(fs::File::open(&lines).unwrap()));
+    assert_eq!(run(&mut command, &three.dir).code, 0);
+    three.finish();
+}
+
+#[test]
+fn folded_records_of_foreign_clients_are_unfolded() {
+    let three = Three::with_topic("folded");
+    let mut producer = python("produce_folded.py");
+    drive(
+        "a producer of every codec",
+        producer.args([&three.cluster.bootstrap(), "folded"]),
+    );
+    let consumed = three.run(&["consume", "folded"]);
+    let expected: String = ["none", "gzip", "snappy", "lz4", "zstd"]
+        .iter()
+        .map(|codec| format!("{}\n", codec.repeat(100)))
+        .collect();
+    assert_eq!(consumed.stdout, expected);
+    three.finish();
+}
+
+#[test]
+fn groups_show_how_far_they_are_behind() {
+    let three = Three::with_topic("orders");
+    let lines = three.dir.path().join("lines");
+    fs::write(&lines, "one\ntwo\nthree\n").unwrap();
+    let file = lines.display().to_string();
+    assert_eq!(three.run(&["produce", "orders", "--file", &file]).code, 0);
+    let mut consumer = python("commit_one.py");
+    drive(
+        "a consumer that commits one record",
+        consumer.args([&three.cluster.bootstrap(), "orders", "billing"]),
+    );
+    let list = three.data(&["group", "list", "-o", "json"]);
+    assert_eq!(list["groups"][0]["group"], "billing", "{list}");
+    let group = three.data(&["group", "describe", "billing", "-o", "json"]);
+    assert_eq!(
+        (&group["total_lag"], &group["partitions"][0]["committed"]),
+        (&json!(2), &json!(1)),
+        "{group}"
+    );
+    let missing = three.run(&["group", "describe", "nobody", "-o", "json"]);
+    assert_eq!(missing.refusal(), (1, "NOT_FOUND".to_owned()));
+    three.finish();
+}
