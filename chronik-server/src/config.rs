@@ -53,7 +53,7 @@ config_table! {
 
     /// The operators' door.
     admin: Admin {
-        /// Address of the HTTP endpoints `/metrics`, `/healthz` and `/readyz`; port 0 takes a free one.
+        /// Address of the admin API (gRPC, and HTTP as `/openapi.json` describes it), of `/metrics`, `/healthz` and `/readyz`; port 0 takes a free one.
         listen: Endpoint = "127.0.0.1:9292", change Restart;
     }
 

@@ -1,30 +1,27 @@
 //! Stops the nodes that `up` started; their data stays.
 
 use std::fs;
-use std::time::Duration;
 
-use chronik_local::terminate;
-
-use crate::error::XtaskError;
-use crate::{Outcome, output, up};
-
-/// The server's own drain is shorter.
-const STOP_BOUND: Duration = Duration::from_secs(60);
+use crate::{Outcome, output, step, up};
 
 pub(crate) fn run() -> Outcome {
-    let pids = up::running_pids();
-    if pids.is_empty() {
+    let folders = fs::read_dir(up::root_dir()).into_iter().flatten().flatten();
+    let is_cluster = |folder: &std::path::PathBuf| folder.join("cluster.json").is_file();
+    let clusters: Vec<_> = folders
+        .map(|folder| folder.path())
+        .filter(is_cluster)
+        .collect();
+    if clusters.is_empty() {
         output::line("no node is up");
         return Ok(());
     }
-    for pid in &pids {
-        terminate(*pid, STOP_BOUND)?;
+    for cluster in clusters {
+        let mut down = up::tool();
+        down.args(["cluster", "down", "--dir"]).arg(&cluster);
+        step::run(
+            &format!("stop the nodes in {}", cluster.display()),
+            &mut down,
+        )?;
     }
-    let pid_file = up::pid_file();
-    fs::remove_file(&pid_file).map_err(XtaskError::file("remove", &pid_file))?;
-    output::line(&format!(
-        "stopped {}; the data stays in .chronik",
-        up::processes(&pids)
-    ));
     Ok(())
 }

@@ -33,5 +33,5 @@ fn a_newcomer_has_a_cluster_in_one_line_and_a_second_one_changes_nothing() {
     let log = dir
         .path()
         .join(".local/share/chronik/clusters/local/node-1/chronik-server.log");
-    assert!(fs::read_to_string(log).unwrap().contains("serving"));
+    assert!(fs::read_to_string(log).unwrap().contains("listening"));
 }

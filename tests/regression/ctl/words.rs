@@ -120,7 +120,7 @@ fn words_that_make_no_sense_end_with_two() {
         let ended = run(command(&dir).args(line), &dir);
         assert_eq!(ended.code, 2, "{line:?}: {ended:?}");
         assert!(
-            ended.stdout.is_empty() && !ended.stderr.is_empty(),
+            ended.stdout.is_empty() != ended.stderr.is_empty(),
             "{line:?}: {ended:?}"
         );
     }
