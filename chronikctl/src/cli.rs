@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    api, cluster, completions, consume, context, group, health, help_json, node, produce, raft,
-    schema, status, topic, version,
+    api, cluster, completions, consume, context, group, health, help_json, journal, leaders, man,
+    node, partition, produce, raft, schema, status, topic, version,
 };
 use crate::output::{Colour, Format};
 
@@ -121,6 +121,12 @@ pub(crate) enum Command {
     /// Raft groups: the metadata group and one for each partition
     #[command(subcommand)]
     Raft(raft::Raft),
+    /// Who leads how many partitions
+    #[command(subcommand)]
+    Leaders(leaders::Leaders),
+    /// Partitions of all topics
+    #[command(subcommand, alias = "partitions")]
+    Partition(partition::Partition),
     /// Members of the cluster
     #[command(subcommand, alias = "nodes")]
     Node(node::Node),
@@ -162,6 +168,12 @@ pub(crate) enum Command {
         after_help = "Examples:\n  source <(chronikctl completions bash)\n  chronikctl completions fish > ~/.config/fish/completions/chronikctl.fish"
     )]
     Completions(completions::Args),
+    /// What was changed from here
+    #[command(after_help = "Examples:\n  chronikctl journal\n  chronikctl journal -n 100 -o jsonl")]
+    Journal(journal::Args),
+    /// Writes the pages of the manual
+    #[command(after_help = "Examples:\n  chronikctl man ~/.local/share/man/man1")]
+    Man(man::Args),
     /// The versions of this program and of the nodes
     #[command(after_help = "Examples:\n  chronikctl version\n  chronikctl version --nodes")]
     Version(version::Args),

@@ -20,8 +20,8 @@ pub(crate) enum Verdict {
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     pub(crate) error: AdminError,
-    /// Declined, or nobody to ask.
-    is_declined: bool,
+    /// The exit code, where it is not that of the error.
+    exit: Option<u8>,
 }
 
 /// A failure in words for programs.
@@ -54,6 +54,7 @@ pub(crate) const EXITS: &[(u8, &str)] = &[
 ];
 
 const DECLINED: u8 = 4;
+const INTERRUPTED: u8 = 130;
 
 impl Verdict {
     pub(crate) fn code(self) -> u8 {
@@ -77,7 +78,15 @@ impl Failure {
     pub(crate) fn declined(message: impl Into<String>) -> Failure {
         Failure {
             error: AdminError::new(Code::Blocked, message),
-            is_declined: true,
+            exit: Some(DECLINED),
+        }
+    }
+
+    /// Ctrl-C, when what was ordered may go on by itself.
+    pub(crate) fn interrupted(message: impl Into<String>) -> Failure {
+        Failure {
+            error: AdminError::new(Code::Deadline, message),
+            exit: Some(INTERRUPTED),
         }
     }
 
@@ -88,10 +97,7 @@ impl Failure {
     }
 
     pub(crate) fn code(&self) -> u8 {
-        match self.is_declined {
-            true => DECLINED,
-            false => self.error.code.exit(),
-        }
+        self.exit.unwrap_or_else(|| self.error.code.exit())
     }
 
     pub(crate) fn body(&self) -> ErrorBody<'_> {
@@ -106,9 +112,6 @@ impl Failure {
 
 impl From<AdminError> for Failure {
     fn from(error: AdminError) -> Failure {
-        Failure {
-            error,
-            is_declined: false,
-        }
+        Failure { error, exit: None }
     }
 }

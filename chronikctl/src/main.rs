@@ -6,6 +6,8 @@ mod commands;
 mod config;
 mod context;
 mod exit;
+#[cfg(test)]
+mod golden;
 mod journal;
 mod kafka;
 mod mutate;

@@ -25,6 +25,8 @@ pub(crate) struct Plan {
     pub(crate) checks: Vec<Check>,
     /// What will be different, one line each.
     pub(crate) changes: Vec<String>,
+    /// What to type to see what became of it.
+    pub(crate) look_with: String,
     /// The word that a repetition is found by.
     pub(crate) request_id: String,
 }
@@ -47,6 +49,7 @@ impl Plan {
             action: action.into(),
             checks: Vec::new(),
             changes: Vec::new(),
+            look_with: "chronikctl status".to_owned(),
             request_id: uuid::Uuid::new_v4().to_string(),
         }
     }
@@ -105,13 +108,25 @@ pub(crate) async fn carry_out(
         return Ok(plan.answer());
     }
     confirm(session, consent, &plan)?;
-    let outcome = act.await;
+    let outcome = tokio::select! {
+        outcome = act => outcome,
+        // An error means that nobody can interrupt.
+        Ok(()) = tokio::signal::ctrl_c() => Err(interrupted(&plan)),
+    };
     let told = match &outcome {
         Ok(answer) => format!("exit {}", answer.verdict.code()),
         Err(failure) => format!("exit {}: {}", failure.code(), failure.error.message),
     };
     journal::write(session, &plan.cluster_id, &plan.request_id, &told);
     outcome
+}
+
+fn interrupted(plan: &Plan) -> Failure {
+    let message = format!(
+        "interrupted: what was ordered may still be done (request {})",
+        plan.request_id
+    );
+    Failure::interrupted(message).hint(plan.look_with.as_str())
 }
 
 fn confirm(session: &Session, consent: &Consent, plan: &Plan) -> Result<(), Failure> {

@@ -3,7 +3,10 @@
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 
-use super::{cluster, consume, context, group, node, produce, raft, topic, version};
+use super::{
+    cluster, consume, context, group, journal, leaders, node, partition, produce, raft, topic,
+    version,
+};
 use crate::exit::ErrorBody;
 use crate::mutate::Plan;
 
@@ -46,6 +49,8 @@ pub(crate) const COMMANDS: &[Entry] = &[
     read("raft status", "RaftStatus", Needs::Admin),
     write("raft step-down", "LeaderChange", Needs::Admin),
     write("raft transfer", "LeaderChange", Needs::Admin),
+    read("leaders show", "LeaderShares", Needs::Kafka),
+    read("partition list", "PartitionList", Needs::Kafka),
     read("node list", "NodeList", Needs::Admin),
     read("node describe", "Node", Needs::Admin),
     write("node log-level", "LogLevel", Needs::Admin),
@@ -53,9 +58,12 @@ pub(crate) const COMMANDS: &[Entry] = &[
     read("topic describe", "Topic", Needs::Kafka),
     write("topic create", "ItemList", Needs::Kafka),
     destructive("topic delete", "ItemList", Needs::Kafka),
+    write("topic add-partitions", "ItemList", Needs::Kafka),
     write("topic config", "TopicConfig", Needs::Kafka),
     read("group list", "GroupList", Needs::Kafka),
     read("group describe", "Group", Needs::Kafka),
+    write("group seek", "ItemList", Needs::Kafka),
+    destructive("group delete", "ItemList", Needs::Kafka),
     write("produce", "Produced", Needs::Kafka),
     bare("consume", Needs::Kafka),
     read("cluster status", "ClusterStatus", Needs::Admin),
@@ -70,6 +78,8 @@ pub(crate) const COMMANDS: &[Entry] = &[
     bare("schema", Needs::Nothing),
     bare("help-json", Needs::Nothing),
     bare("completions", Needs::Nothing),
+    read("journal", "Journal", Needs::Nothing),
+    bare("man", Needs::Nothing),
     read("version", "Version", Needs::Nothing),
 ];
 
@@ -86,11 +96,14 @@ pub(crate) const KINDS: &[(&str, MakeSchema)] = &[
     ("GroupList", schema::<group::GroupList>),
     ("Health", schema::<chronik_admin::v1::Health>),
     ("ItemList", schema::<topic::ItemList>),
+    ("Journal", schema::<journal::Journal>),
     ("LeaderChange", schema::<raft::LeaderChange>),
+    ("LeaderShares", schema::<leaders::LeaderShares>),
     ("LocalCluster", schema::<cluster::LocalCluster>),
     ("LogLevel", schema::<chronik_admin::v1::LogLevel>),
     ("Node", schema::<chronik_admin::v1::NodeRow>),
     ("NodeList", schema::<node::NodeList<'static>>),
+    ("PartitionList", schema::<partition::PartitionList>),
     ("Plan", schema::<Plan>),
     ("Produced", schema::<produce::Produced>),
     ("RaftStatus", schema::<chronik_admin::v1::RaftStatus>),

@@ -9,7 +9,11 @@ pub(crate) mod context;
 pub(crate) mod group;
 pub(crate) mod health;
 pub(crate) mod help_json;
+pub(crate) mod journal;
+pub(crate) mod leaders;
+pub(crate) mod man;
 pub(crate) mod node;
+pub(crate) mod partition;
 pub(crate) mod produce;
 pub(crate) mod raft;
 pub(crate) mod schema;
@@ -43,6 +47,11 @@ pub(crate) async fn run(session: &Session, command: &Command) -> Result<Said, Fa
         Command::Health(args) => health::run(session, args).await.map(Said::from),
         Command::Raft(raft) => raft::run(session, raft).await.map(Said::from),
         Command::Node(node) => node::run(session, node).await.map(Said::from),
+        Command::Leaders(leaders) => leaders::run(session, leaders).await.map(Said::from),
+        Command::Partition(partition) => {
+            let listed = partition::run(session, partition).await;
+            listed.map(Said::from)
+        }
         Command::Topic(topic) => topic::run(session, topic).await.map(Said::from),
         Command::Group(group) => group::run(session, group).await.map(Said::from),
         Command::Produce(args) => produce::run(session, args).await,
@@ -53,6 +62,8 @@ pub(crate) async fn run(session: &Session, command: &Command) -> Result<Said, Fa
         Command::Schema(args) => schema::run(args).map(Said::Printed),
         Command::HelpJson(_) => Ok(help_json::run()),
         Command::Completions(args) => Ok(completions::run(args)),
+        Command::Journal(args) => Ok(journal::run(session, args).into()),
+        Command::Man(args) => man::run(args).map(Said::Printed),
         Command::Version(args) => version::run(session, args).await.map(Said::from),
     }
 }
@@ -64,7 +75,8 @@ pub(crate) fn is_read(command: &Command) -> bool {
         Command::Raft(raft) => matches!(raft, raft::Raft::Status(_)),
         Command::Node(node) => matches!(node, node::Node::List(_) | node::Node::Describe(_)),
         Command::Topic(topic) => matches!(topic, topic::Topic::List(_) | topic::Topic::Describe(_)),
-        Command::Group(_) => true,
+        Command::Group(group) => matches!(group, group::Group::List(_) | group::Group::Describe(_)),
+        Command::Leaders(_) | Command::Partition(_) => true,
         Command::Cluster(cluster) => matches!(cluster, cluster::Cluster::Status(_)),
         _ => false,
     }

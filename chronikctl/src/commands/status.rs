@@ -38,12 +38,18 @@ pub(crate) async fn run(session: &Session) -> Result<Answer, Failure> {
     };
     let (client, view) = session.ask(view).await?;
     session.check_cluster(&view.cluster_id)?;
-    let mut answer = Answer::of("ClusterStatus", &view.cluster_id, &view);
-    answer.headlines = headlines(&view);
-    answer.tables.push(nodes(&view.nodes));
-    answer.footers = reasons(&view);
+    let mut answer = told(&view);
     answer.warnings = look_directly(session, &client, &view).await;
     Ok(answer)
+}
+
+/// What there is to say of a cluster.
+pub(crate) fn told(view: &ClusterView) -> Answer {
+    let mut answer = Answer::of("ClusterStatus", &view.cluster_id, view);
+    answer.headlines = headlines(view);
+    answer.tables.push(nodes(&view.nodes));
+    answer.footers = reasons(view);
+    answer
 }
 
 /// A table of nodes, as other commands show it, too.

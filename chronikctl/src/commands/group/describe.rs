@@ -116,7 +116,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failur
     Ok(answer(&kafka.cluster_id, &group))
 }
 
-async fn coordinator(kafka: &mut Kafka, group: &str) -> Result<i32, Failure> {
+pub(super) async fn coordinator(kafka: &mut Kafka, group: &str) -> Result<i32, Failure> {
     let request = FindCoordinatorRequest::default()
         .with_key(text(group))
         .with_key_type(0);
@@ -133,7 +133,7 @@ async fn coordinator(kafka: &mut Kafka, group: &str) -> Result<i32, Failure> {
     Ok(answer.node_id.0)
 }
 
-async fn describe(
+pub(super) async fn describe(
     kafka: &mut Kafka,
     coordinator: i32,
     group: &str,
@@ -147,7 +147,7 @@ async fn describe(
 }
 
 /// Committed offsets by topic and partition.
-async fn committed(
+pub(super) async fn committed(
     kafka: &mut Kafka,
     coordinator: i32,
     group: &str,

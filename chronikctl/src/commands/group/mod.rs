@@ -1,7 +1,9 @@
 //! `chronikctl group`: consumer groups, by Kafka's protocol.
 
+mod delete;
 mod describe;
 mod list;
+mod seek;
 
 use clap::Subcommand;
 
@@ -22,11 +24,21 @@ pub(crate) enum Group {
         after_help = "Examples:\n  chronikctl group describe billing\n  chronikctl group describe billing -w"
     )]
     Describe(describe::Args),
+    /// Moves the positions of a group without members
+    #[command(
+        after_help = "Examples:\n  chronikctl group seek billing --to start --dry-run\n  chronikctl group seek billing --topic orders --partition 0 --to 1200 --yes\n  chronikctl group seek billing --to @1700000000000"
+    )]
+    Seek(seek::Args),
+    /// Deletes a group without members, and its positions
+    #[command(after_help = "Examples:\n  chronikctl group delete billing --yes")]
+    Delete(delete::Args),
 }
 
 pub(crate) async fn run(session: &Session, group: &Group) -> Result<Answer, Failure> {
     match group {
         Group::List(_) => list::run(session).await,
         Group::Describe(args) => describe::run(session, args).await,
+        Group::Seek(args) => seek::run(session, args).await,
+        Group::Delete(args) => delete::run(session, args).await,
     }
 }

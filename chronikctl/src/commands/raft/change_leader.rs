@@ -133,6 +133,7 @@ async fn change(
         planned.group, planned.from, planned.to
     );
     let mut plan = Plan::new(session, &status.cluster_id, action);
+    plan.look_with = format!("chronikctl raft status --group {group}");
     order.request_id.clone_from(&plan.request_id);
     plan.check("TERM", true, format!("the group is in term {term}"));
     plan.check(

@@ -1,7 +1,7 @@
 //! `chronikctl raft`: groups, who leads them, and who shall.
 
 mod change_leader;
-mod status;
+pub(crate) mod status;
 
 use clap::Subcommand;
 

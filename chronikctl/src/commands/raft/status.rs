@@ -47,21 +47,22 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failur
     let group = args.group.clone().unwrap_or_default();
     let (_, status) = ask(session, &group, args.all).await?;
     session.check_cluster(&status.cluster_id)?;
-    let mut answer = Answer::of("RaftStatus", &status.cluster_id, &status);
-    answer.rows = Some(
-        status
-            .groups
-            .iter()
-            .map(|group| serde_json::to_value(group).expect("a group has a JSON form"))
-            .collect(),
-    );
-    answer.headlines.push(headline(&status));
-    answer.warnings = silent(&status);
+    Ok(told(&status))
+}
+
+/// What there is to say of groups.
+pub(crate) fn told(status: &RaftStatus) -> Answer {
+    let mut answer = Answer::of("RaftStatus", &status.cluster_id, status);
+    let groups_of = status.groups.iter();
+    let rows = groups_of.map(|group| serde_json::to_value(group).expect("a group has a JSON form"));
+    answer.rows = Some(rows.collect());
+    answer.headlines.push(headline(status));
+    answer.warnings = silent(status);
     match status.groups.is_empty() {
         true => answer.tables.push(nodes(&status.nodes)),
         false => answer.tables.push(groups(&status.groups)),
     }
-    Ok(answer)
+    answer
 }
 
 /// The groups as all nodes see them; the client is of the node that put it together.

@@ -1,5 +1,6 @@
 //! `chronikctl topic`: by Kafka's protocol, so that it works with any Kafka cluster.
 
+mod add_partitions;
 mod config;
 mod create;
 mod delete;
@@ -40,6 +41,11 @@ pub(crate) enum Topic {
         after_help = "Examples:\n  chronikctl topic delete orders --dry-run\n  chronikctl topic delete orders old-orders --yes"
     )]
     Delete(delete::Args),
+    /// Gives a topic more partitions
+    #[command(
+        after_help = "Examples:\n  chronikctl topic add-partitions orders --total 24 --dry-run"
+    )]
+    AddPartitions(add_partitions::Args),
     /// Shows the settings of a topic, or changes them
     #[command(
         after_help = "Examples:\n  chronikctl topic config orders\n  chronikctl topic config orders --set retention.ms=86400000 --yes\n  chronikctl topic config orders --reset retention.ms --yes"
@@ -53,6 +59,7 @@ pub(crate) async fn run(session: &Session, topic: &Topic) -> Result<Answer, Fail
         Topic::Describe(args) => describe::run(session, args).await,
         Topic::Create(args) => create::run(session, args).await,
         Topic::Delete(args) => delete::run(session, args).await,
+        Topic::AddPartitions(args) => add_partitions::run(session, args).await,
         Topic::Config(args) => config::run(session, args).await,
     }
 }
@@ -72,7 +79,7 @@ pub(crate) struct Item {
 }
 
 impl Item {
-    fn of(name: &str, outcome: Result<(), Failure>) -> Item {
+    pub(crate) fn of(name: &str, outcome: Result<(), Failure>) -> Item {
         Item {
             name: name.to_owned(),
             done: outcome.is_ok(),
@@ -82,7 +89,7 @@ impl Item {
 }
 
 /// One row for each thing; a single failed one fails the command.
-fn items(cluster_id: &str, noun: &'static str, done: &str, items: Vec<Item>) -> Answer {
+pub(crate) fn items(cluster_id: &str, noun: &'static str, done: &str, items: Vec<Item>) -> Answer {
     let mut table = Table::new(&[Column::text(noun), Column::text("outcome")]);
     for item in &items {
         let outcome = match &item.error {
