@@ -57,6 +57,12 @@ pub(super) struct Asked {
     pub(super) outcome: Result<Snapshot, String>,
 }
 
+/// What another member said, or why it said nothing.
+pub(super) struct Heard {
+    pub(super) answer: Result<Answer, String>,
+    pub(super) answered_in: Duration,
+}
+
 /// How long a node that seems to live may take.
 const NODE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a node may take that is believed to be dead.
@@ -110,54 +116,70 @@ impl Desk {
 
     /// Asks every member of the cluster at once, this node among them; one that is silent costs its timeout once.
     pub(super) async fn ask_all(&self) -> Result<BTreeMap<NodeId, Asked>, AdminError> {
-        let rooms = self.rooms()?;
         let own = self.snapshot().await?;
-        let dead: Vec<u64> = own
-            .status
-            .iter()
-            .flat_map(|status| &status.sees)
-            .filter(|sight| !sight.alive)
-            .map(|sight| sight.node_id)
-            .collect();
-        let ask = |node: NodeId| {
-            let bound = match dead.contains(&node.0) {
-                true => SUSPECT_TIMEOUT,
-                false => NODE_TIMEOUT,
+        let question = Question::Snapshot(SnapshotRequest {});
+        let others = self.ask_others(question).await?.into_iter();
+        let others = others.map(|(node, heard)| {
+            let answered_in = heard.answered_in;
+            let outcome = match heard.answer {
+                Ok(Answer::Snapshot(snapshot)) => Ok(snapshot),
+                Ok(_) => Err("it answered something else".to_owned()),
+                Err(why) => Err(why),
             };
-            async move {
-                let begun = Instant::now();
-                let question = Question::Snapshot(SnapshotRequest {});
-                let outcome = match self.ask(rooms, node, question, bound).await {
-                    Ok(Answer::Snapshot(snapshot)) => Ok(snapshot),
-                    Ok(_) => Err("it answered something else".to_owned()),
-                    Err(error) => {
-                        let said = error.message;
-                        let why = said.strip_prefix(&format!("node {node}: "));
-                        Err(why.unwrap_or(&said).to_owned())
-                    }
-                };
-                let answered_in = begun.elapsed();
-                (
-                    node,
-                    Asked {
-                        answered_in,
-                        outcome,
-                    },
-                )
-            }
-        };
-        let others = self.members().into_iter();
-        let others = others.filter(|node| *node != self.about.node).map(ask);
-        let mut asked: BTreeMap<NodeId, Asked> = futures_util::future::join_all(others)
-            .await
-            .into_iter()
-            .collect();
+            (
+                node,
+                Asked {
+                    answered_in,
+                    outcome,
+                },
+            )
+        });
+        let mut asked: BTreeMap<NodeId, Asked> = others.collect();
         let answered = Asked {
             answered_in: Duration::ZERO,
             outcome: Ok(own),
         };
         asked.insert(self.about.node, answered);
         Ok(asked)
+    }
+
+    /// Asks every other member the same, at once.
+    pub(super) async fn ask_others(
+        &self,
+        question: Question,
+    ) -> Result<Vec<(NodeId, Heard)>, AdminError> {
+        let rooms = self.rooms()?;
+        let inspection = self.inspect().await?;
+        let is_dead = |node: NodeId| {
+            let mut sights = inspection.sights.iter();
+            sights.any(|sight| sight.node == node && !sight.is_alive)
+        };
+        let ask = |node: NodeId| {
+            let bound = match is_dead(node) {
+                true => SUSPECT_TIMEOUT,
+                false => NODE_TIMEOUT,
+            };
+            let question = question.clone();
+            async move {
+                let begun = Instant::now();
+                let answer = self.ask(rooms, node, question, bound).await;
+                let answer = answer.map_err(|error| {
+                    let why = error.message.strip_prefix(&format!("node {node}: "));
+                    why.unwrap_or(&error.message).to_owned()
+                });
+                let answered_in = begun.elapsed();
+                (
+                    node,
+                    Heard {
+                        answer,
+                        answered_in,
+                    },
+                )
+            }
+        };
+        let others = self.members().into_iter();
+        let others = others.filter(|node| *node != self.about.node).map(ask);
+        Ok(futures_util::future::join_all(others).await)
     }
 
     /// Passes an order on to another node, once.
@@ -191,6 +213,7 @@ impl Desk {
     async fn answer_question(&self, question: Question) -> Result<Answer, AdminError> {
         Ok(match question {
             Question::Snapshot(_) => Answer::Snapshot(self.snapshot().await?),
+            Question::History(_) => Answer::History(self.history_here().await?),
             Question::StepDown(request) => Answer::Transfer(self.step_down_here(&request).await?),
             Question::Transfer(request) => Answer::Transfer(self.transfer_here(&request).await?),
             Question::SetLogLevel(request) => {

@@ -8,8 +8,9 @@ use chronik_admin::v1::raft_server::{Raft, RaftServer};
 use chronik_admin::v1::topics_server::{Topics, TopicsServer};
 use chronik_admin::v1::{
     ClusterView, ClusterViewRequest, Health, HealthRequest, LogLevel, NodeStatus,
-    NodeStatusRequest, RaftStatus, RaftStatusRequest, SetLogLevelRequest, StepDownRequest, Topic,
-    TopicDescribeRequest, TopicList, TopicListRequest, Transfer, TransferRequest,
+    NodeStatusRequest, RaftHistory, RaftHistoryRequest, RaftStatus, RaftStatusRequest,
+    SetLogLevelRequest, StepDownRequest, Topic, TopicDescribeRequest, TopicList, TopicListRequest,
+    Transfer, TransferRequest,
 };
 use hyper::body::Incoming;
 use hyper::{Request, Response};
@@ -103,6 +104,13 @@ impl Raft for Door {
         request: tonic::Request<RaftStatusRequest>,
     ) -> Result<Reply<RaftStatus>, Status> {
         Ok(Reply::new(self.0.raft_status(request.into_inner()).await?))
+    }
+
+    async fn history(
+        &self,
+        request: tonic::Request<RaftHistoryRequest>,
+    ) -> Result<Reply<RaftHistory>, Status> {
+        Ok(Reply::new(self.0.history(request.into_inner()).await?))
     }
 
     async fn step_down(

@@ -32,6 +32,7 @@ pub(super) async fn call(
         }
         ("Cluster", "Health") => json(desk.health(read(&question)?).await?),
         ("Raft", "Status") => json(desk.raft_status(read(&question)?).await?),
+        ("Raft", "History") => json(desk.history(read(&question)?).await?),
         ("Raft", "StepDown") => json(desk.step_down(read(&question)?).await?),
         ("Raft", "Transfer") => json(desk.transfer(read(&question)?).await?),
         ("Topics", "List") => json(desk.topic_list(read(&question)?).await?),

@@ -7,6 +7,7 @@ mod assess;
 mod cluster;
 mod desk;
 mod grpc;
+mod history;
 mod http;
 mod mirror;
 mod names;

@@ -122,6 +122,8 @@ impl Shard {
         if let Some(records) = replica.records() {
             records.wake_all();
         }
+        let node = leader.map(|leader| leader.node());
+        self.history.note(group, leadership.term, node);
         self.leader_changes.send_modify(|changes| *changes += 1);
         match leader {
             Some(leader) if leader.node() == self.settings.node => {

@@ -11,6 +11,7 @@ use chronik_core::ids::{GroupUid, NodeId, ReplicaId};
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
+use super::history::Why;
 use super::inspect::Sight;
 use super::replica::Replica;
 use super::shard::Shard;
@@ -316,6 +317,7 @@ impl Shard {
             let replica = self.replicas.get_mut(&group).expect("it is among the keys");
             let leader = replica.group().leadership().leader;
             replica.suspect(leader);
+            self.history.because(group, Why::Suspected(node));
             self.touch(group);
             if let Some(rank) = self.rank(group) {
                 self.elections.schedule(group, now + RANK_PAUSE * rank);
@@ -379,6 +381,7 @@ impl Shard {
 
     pub(super) fn transfer_away(&mut self, group: GroupUid) {
         if let Some(to) = self.successor(group) {
+            self.history.because(group, Why::Stopping);
             self.transfer(group, to);
         }
     }

@@ -14,6 +14,7 @@ use chronik_core::partition::{Acks, BatchHeader};
 use tokio::sync::{Notify, oneshot};
 
 use super::gossip::Leads;
+use super::history::Change;
 use super::inspect::{Inspection, Transfer};
 use super::recovery::Belong;
 use crate::metrics::EventKind;
@@ -76,6 +77,10 @@ pub(crate) enum Event {
     Inspect {
         reply: oneshot::Sender<Inspection>,
     },
+    /// When groups changed their leaders.
+    History {
+        reply: oneshot::Sender<Vec<Change>>,
+    },
     /// An operator wants another leader.
     Transfer(Transfer),
     Producers {
@@ -125,7 +130,7 @@ impl Event {
             Event::ProducerId { .. } | Event::ProducerIds(_) => EventKind::ProducerId,
             Event::Trim { .. } => EventKind::Trim,
             Event::Describe { .. } => EventKind::Describe,
-            Event::Inspect { .. } => EventKind::Inspect,
+            Event::Inspect { .. } | Event::History { .. } => EventKind::Inspect,
             Event::Transfer(_) => EventKind::Transfer,
             Event::Producers { .. } => EventKind::Producers,
             Event::KeepState { .. } => EventKind::KeepState,

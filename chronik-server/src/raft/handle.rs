@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::event::{AppendError, Event, Hint, ReadError};
 use super::gossip::Leads;
+use super::history::Change;
 use super::inspect::{Inspection, Transfer, TransferError, Transferring};
 use super::recovery::Belong;
 use crate::metrics::{Metrics, Queue};
@@ -80,6 +81,13 @@ impl ShardHandle {
         let (reply, inspection) = oneshot::channel();
         self.offer(Event::Inspect { reply });
         inspection.await.ok()
+    }
+
+    /// When groups changed their leaders; none if the shard ends or has too much to do.
+    pub(crate) async fn history(&self) -> Option<Vec<Change>> {
+        let (reply, changes) = oneshot::channel();
+        self.offer(Event::History { reply });
+        changes.await.ok()
     }
 
     /// Hands a group over, if this node leads it; none if the shard ends or has too much to do.

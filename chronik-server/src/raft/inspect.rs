@@ -7,6 +7,7 @@ use chronik_core::ids::{GroupUid, NodeId, ReplicaId};
 use tokio::sync::oneshot;
 use tracing::info;
 
+use super::history::Why;
 use super::replica::Replica;
 use super::shard::Shard;
 
@@ -175,6 +176,7 @@ impl Shard {
                 replica
                     .transfer(to.0)
                     .map_err(|_| TransferError::InProgress)?;
+                self.history.because(transfer.group, Why::Operator);
                 self.touch(transfer.group);
             }
             Ok(plan)

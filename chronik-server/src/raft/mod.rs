@@ -13,6 +13,7 @@ mod elections;
 mod gossip;
 mod handle;
 mod health;
+pub(crate) mod history;
 pub(crate) mod inspect;
 mod membership;
 mod meta;

@@ -26,6 +26,7 @@ use super::elections::Elections;
 use super::event::Event;
 use super::gossip::{Gossip, Leads};
 use super::health::{Health, SyncWatch};
+use super::history::History;
 use super::membership::Birth;
 use super::meta::{Meta, Proposals, decode_state};
 use super::peers::{Held, start_reading};
@@ -163,6 +164,7 @@ pub(crate) fn start(start: Start) -> Result<Started, StartError> {
         sync_watch: start.sync_watch,
         unsynced: 0,
         gossip: Gossip::default(),
+        history: History::default(),
         news,
         belong: None,
         starting: HashSet::new(),

@@ -21,6 +21,7 @@ use super::elections::Elections;
 use super::event::{Append, AppendError, Event};
 use super::gossip::{Gossip, Leads};
 use super::health::{Health, SyncWatch};
+use super::history::History;
 use super::meta::Proposals;
 use super::peers::{Held, Job};
 use super::records::Ticket;
@@ -83,6 +84,7 @@ pub(super) struct Shard {
     /// Tasks that the log has and that are not durable yet.
     pub(super) unsynced: usize,
     pub(super) gossip: Gossip,
+    pub(super) history: History,
     /// To whoever tells other nodes.
     pub(super) news: mpsc::Sender<Vec<Leads>>,
     /// Groups of the last run that do not lead yet.
@@ -184,6 +186,7 @@ impl Shard {
             } => self.trim_records(group, offset, reply),
             Event::Describe { groups, reply } => _ = reply.send(self.describe(&groups)),
             Event::Inspect { reply } => _ = reply.send(self.inspect()),
+            Event::History { reply } => _ = reply.send(self.history.changes()),
             Event::Transfer(transfer) => self.transfer_for_operator(transfer),
             Event::Producers { group, reply } => _ = reply.send(self.producers(group)),
             Event::KeepState {

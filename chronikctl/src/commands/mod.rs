@@ -72,7 +72,7 @@ pub(crate) async fn run(session: &Session, command: &Command) -> Result<Said, Fa
 pub(crate) fn is_read(command: &Command) -> bool {
     match command {
         Command::Status(_) | Command::Health(_) => true,
-        Command::Raft(raft) => matches!(raft, raft::Raft::Status(_)),
+        Command::Raft(raft) => matches!(raft, raft::Raft::Status(_) | raft::Raft::History(_)),
         Command::Node(node) => matches!(node, node::Node::List(_) | node::Node::Describe(_)),
         Command::Topic(topic) => matches!(topic, topic::Topic::List(_) | topic::Topic::Describe(_)),
         Command::Group(group) => matches!(group, group::Group::List(_) | group::Group::Describe(_)),

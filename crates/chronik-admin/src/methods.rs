@@ -77,6 +77,12 @@ pub const METHODS: &[Method] = &[
         "/v1/raft/status",
         "How every node sees the groups; only those with a problem, unless more is asked for.",
     ),
+    read::<v1::RaftHistoryRequest, v1::RaftHistory>(
+        "Raft",
+        "History",
+        "/v1/raft/history",
+        "When groups changed their leaders, and why, as far as the nodes remember.",
+    ),
     write::<v1::StepDownRequest, v1::Transfer>(
         "Raft",
         "StepDown",

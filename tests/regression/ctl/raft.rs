@@ -57,6 +57,18 @@ fn leaders_step_down_and_every_node_says_so_itself() {
         "raft", "transfer", "--group", "orders/0", "--to", &named, "-y", "-o", "json",
     ]);
     assert_eq!(moved["to"], json!(other), "{moved}");
+    let history = three.data(&["raft", "history", "--group", "orders/0", "-o", "json"]);
+    let last = history["changes"]
+        .as_array()
+        .expect("changes")
+        .last()
+        .expect("a change")
+        .clone();
+    assert_eq!(
+        (&last["leader"], &last["why"]),
+        (&json!(other), &json!("operator")),
+        "{history}"
+    );
     three.finish();
 }
 
@@ -124,6 +136,15 @@ fn a_dead_node_is_a_reason_and_stays_a_row() {
         },
     )
     .unwrap();
+    // It shall have something to lose; to hand over what it leads already is refused.
+    let line = [
+        "raft", "transfer", "--group", "orders/0", "--to", "2", "--yes",
+    ];
+    let moved = three.run(&line);
+    assert!(
+        moved.code == 0 || moved.stderr.contains("LEADS_ALREADY"),
+        "{moved:?}"
+    );
     three.cluster.node_mut(2).kill().unwrap();
     let health = wait::until("an unhealthy cluster", CHANGE_BOUND, || {
         let health = three.run(&["health", "-o", "json"]);
@@ -143,6 +164,11 @@ fn a_dead_node_is_a_reason_and_stays_a_row() {
         people.stdout.contains("UNREACHABLE") && people.stdout.contains("UNHEALTHY"),
         "{people:?}"
     );
+    group_of(&three, "orders/0");
+    let history = three.data(&["raft", "history", "-o", "json"]);
+    let put_down_to_it = |change: &Value| change["why"] == "suspected" && change["because_of"] == 2;
+    let changes = history["changes"].as_array().expect("changes").clone();
+    assert!(changes.iter().any(put_down_to_it), "{history}");
     three.cluster.node_mut(2).begin().unwrap();
     let waited = three.run(&["health", "--wait=25s", "--expect-nodes", "3", "-o", "json"]);
     let codes = reasons_of(&waited.json());

@@ -193,6 +193,17 @@ fn groups_show_how_far_they_are_behind() {
         (&json!(2), &json!(1)),
         "{group}"
     );
+    let seek = ["group", "seek", "billing", "--to", "end", "-o", "json"];
+    let planned = three.data(&[&seek[..], &["--dry-run"]].concat());
+    assert_eq!(planned["changes"], json!(["orders/0: 1 -> 3"]));
+    assert_eq!(three.run(&[&seek[..], &["--yes"]].concat()).code, 0);
+    let group = three.data(&["group", "describe", "billing", "-o", "json"]);
+    assert_eq!(group["total_lag"], 0, "{group}");
+    assert_eq!(three.run(&["group", "delete", "billing", "--yes"]).code, 0);
+    assert_eq!(
+        three.data(&["group", "list", "-o", "json"])["groups"],
+        json!([])
+    );
     let missing = three.run(&["group", "describe", "nobody", "-o", "json"]);
     assert_eq!(missing.refusal(), (1, "NOT_FOUND".to_owned()));
     three.finish();

@@ -162,7 +162,7 @@ async fn commit(
     let answer = kafka.ask(coordinator, OFFSET_COMMIT, &request).await?;
     for topic in answer.topics {
         for partition in topic.partitions {
-            let what = format!("{}/{}", topic.name.to_string(), partition.partition_index);
+            let what = format!("{}/{}", *topic.name, partition.partition_index);
             check(partition.error_code, &what, None)?;
         }
     }

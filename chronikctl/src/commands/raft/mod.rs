@@ -1,6 +1,7 @@
 //! `chronikctl raft`: groups, who leads them, and who shall.
 
 mod change_leader;
+mod history;
 pub(crate) mod status;
 
 use clap::Subcommand;
@@ -18,6 +19,11 @@ pub(crate) enum Raft {
         after_help = "Examples:\n  chronikctl raft status\n  chronikctl raft status --group orders/3 -w\n  chronikctl raft status --all -o jsonl"
     )]
     Status(status::Args),
+    /// When leaders changed, why, and how long there was none
+    #[command(
+        after_help = "Examples:\n  chronikctl raft history\n  chronikctl raft history --group orders/3 --since 1h"
+    )]
+    History(history::Args),
     /// The leader of a group gives up, and the member with most of the log leads next
     #[command(
         after_help = "Examples:\n  chronikctl raft step-down --group orders/3 --dry-run\n  chronikctl raft step-down --group meta --yes"
@@ -31,6 +37,7 @@ pub(crate) enum Raft {
 pub(crate) async fn run(session: &Session, raft: &Raft) -> Result<Answer, Failure> {
     match raft {
         Raft::Status(args) => status::run(session, args).await,
+        Raft::History(args) => history::run(session, args).await,
         Raft::StepDown(args) => change_leader::step_down(session, args).await,
         Raft::Transfer(args) => change_leader::transfer(session, args).await,
     }
