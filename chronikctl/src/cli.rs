@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    api, cluster, completions, consume, context, group, health, help_json, journal, leaders, man,
-    node, partition, produce, raft, schema, status, topic, version,
+    api, bundle, cluster, completions, consume, context, group, health, help_json, journal,
+    leaders, man, node, partition, produce, raft, schema, status, topic, version,
 };
 use crate::output::{Colour, Format};
 
@@ -168,6 +168,9 @@ pub(crate) enum Command {
         after_help = "Examples:\n  source <(chronikctl completions bash)\n  chronikctl completions fish > ~/.config/fish/completions/chronikctl.fish"
     )]
     Completions(completions::Args),
+    /// What somebody needs to look at a cluster from afar
+    #[command(subcommand)]
+    Bundle(bundle::Bundle),
     /// What was changed from here
     #[command(after_help = "Examples:\n  chronikctl journal\n  chronikctl journal -n 100 -o jsonl")]
     Journal(journal::Args),

@@ -4,8 +4,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 
 use super::{
-    cluster, consume, context, group, journal, leaders, node, partition, produce, raft, topic,
-    version,
+    bundle, cluster, consume, context, group, journal, leaders, node, partition, produce, raft,
+    topic, version,
 };
 use crate::exit::ErrorBody;
 use crate::mutate::Plan;
@@ -51,7 +51,10 @@ pub(crate) const COMMANDS: &[Entry] = &[
     write("raft step-down", "LeaderChange", Needs::Admin),
     write("raft transfer", "LeaderChange", Needs::Admin),
     read("leaders show", "LeaderShares", Needs::Kafka),
+    write("leaders balance", "ItemList", Needs::Kafka),
     read("partition list", "PartitionList", Needs::Kafka),
+    read("partition moves", "MoveList", Needs::Kafka),
+    write("partition move", "ItemList", Needs::Kafka),
     read("node list", "NodeList", Needs::Admin),
     read("node describe", "Node", Needs::Admin),
     write("node log-level", "LogLevel", Needs::Admin),
@@ -79,6 +82,7 @@ pub(crate) const COMMANDS: &[Entry] = &[
     bare("schema", Needs::Nothing),
     bare("help-json", Needs::Nothing),
     bare("completions", Needs::Nothing),
+    read("bundle create", "Bundle", Needs::Admin),
     read("journal", "Journal", Needs::Nothing),
     bare("man", Needs::Nothing),
     read("version", "Version", Needs::Nothing),
@@ -89,6 +93,7 @@ pub(crate) type MakeSchema = fn() -> Schema;
 
 /// All kinds of answers, with the schema of their data.
 pub(crate) const KINDS: &[(&str, MakeSchema)] = &[
+    ("Bundle", schema::<bundle::Written>),
     ("ClusterStatus", schema::<chronik_admin::v1::ClusterView>),
     ("Context", schema::<context::Described>),
     ("ContextList", schema::<context::ContextList>),
@@ -102,6 +107,7 @@ pub(crate) const KINDS: &[(&str, MakeSchema)] = &[
     ("LeaderShares", schema::<leaders::LeaderShares>),
     ("LocalCluster", schema::<cluster::LocalCluster>),
     ("LogLevel", schema::<chronik_admin::v1::LogLevel>),
+    ("MoveList", schema::<partition::MoveList>),
     ("Node", schema::<chronik_admin::v1::NodeRow>),
     ("NodeList", schema::<node::NodeList<'static>>),
     ("PartitionList", schema::<partition::PartitionList>),

@@ -1,6 +1,7 @@
 //! What each command does, a file for each verb, and the list of them all for programs.
 
 pub(crate) mod api;
+pub(crate) mod bundle;
 pub(crate) mod catalog;
 pub(crate) mod cluster;
 pub(crate) mod completions;
@@ -62,6 +63,7 @@ pub(crate) async fn run(session: &Session, command: &Command) -> Result<Said, Fa
         Command::Schema(args) => schema::run(args).map(Said::Printed),
         Command::HelpJson(_) => Ok(help_json::run()),
         Command::Completions(args) => Ok(completions::run(args)),
+        Command::Bundle(bundle) => bundle::run(session, bundle).await.map(Said::from),
         Command::Journal(args) => Ok(journal::run(session, args).into()),
         Command::Man(args) => man::run(args).map(Said::Printed),
         Command::Version(args) => version::run(session, args).await.map(Said::from),
@@ -76,7 +78,8 @@ pub(crate) fn is_read(command: &Command) -> bool {
         Command::Node(node) => matches!(node, node::Node::List(_) | node::Node::Describe(_)),
         Command::Topic(topic) => matches!(topic, topic::Topic::List(_) | topic::Topic::Describe(_)),
         Command::Group(group) => matches!(group, group::Group::List(_) | group::Group::Describe(_)),
-        Command::Leaders(_) | Command::Partition(_) => true,
+        Command::Leaders(leaders) => matches!(leaders, leaders::Leaders::Show),
+        Command::Partition(partition) => !matches!(partition, partition::Partition::Move(_)),
         Command::Cluster(cluster) => matches!(cluster, cluster::Cluster::Status(_)),
         _ => false,
     }

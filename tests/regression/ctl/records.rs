@@ -208,3 +208,94 @@ fn groups_show_how_far_they_are_behind() {
     assert_eq!(missing.refusal(), (1, "NOT_FOUND".to_owned()));
     three.finish();
 }
+
+#[test]
+fn leaders_and_replicas_go_where_they_are_told() {
+    let three = Three::start();
+    let created = ["topic", "create", "orders", "-p", "1", "-r", "2", "--yes"];
+    assert_eq!(three.run(&created).code, 0);
+    let partition = || {
+        three.data(&["partition", "list", "--topic", "orders", "-o", "json"])["partitions"][0]
+            .clone()
+    };
+    let nodes: Vec<u64> = partition()["replicas"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_u64)
+        .collect();
+    let third = (1..=3).find(|node| !nodes.contains(node)).unwrap();
+    let to = format!("{third},{}", nodes[0]);
+    let unknown = three.run(&[
+        "partition",
+        "move",
+        "orders/0",
+        "--to",
+        "8,9",
+        "-y",
+        "-o",
+        "json",
+    ]);
+    assert_eq!(unknown.refusal(), (11, "BLOCKED".to_owned()));
+    let moved = three.data(&[
+        "partition",
+        "move",
+        "orders/0",
+        "--to",
+        &to,
+        "--within",
+        "25s",
+        "-y",
+        "-o",
+        "json",
+    ]);
+    assert_eq!(moved["items"][0]["done"], true, "{moved}");
+    assert_eq!(partition()["replicas"], json!([third, nodes[0]]));
+    let displaced = ["raft", "transfer", "--group", "orders/0", "--to"];
+    let back = nodes[0].to_string();
+    // It may lead there still.
+    let ended = three.run(&[&displaced[..], &[&back, "--yes"]].concat());
+    assert!(
+        ended.code == 0 || ended.stderr.contains("LEADS_ALREADY"),
+        "{ended:?}"
+    );
+    let balanced = three.run(&["leaders", "balance", "--yes", "-o", "json"]);
+    assert_eq!(balanced.code, 0, "{balanced:?}");
+    assert_eq!(partition()["leader"], json!(third));
+    three.finish();
+}
+
+#[test]
+fn a_bundle_has_what_is_on_its_list_and_says_what_is_missing() {
+    let mut three = Three::with_topic("orders");
+    let file = three.dir.path().join("bundle.tar.gz");
+    let to = file.display().to_string();
+    let whole = three.data(&["bundle", "create", "--to", &to, "-o", "json"]);
+    assert!(
+        whole["files"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|file| file["error"].is_null()),
+        "{whole}"
+    );
+    let mut tar = std::process::Command::new("tar");
+    let listed = drive("the files of the bundle", tar.args(["-tzf", &to]));
+    for name in ["manifest.json", "raft-status.json", "node-3/metrics.txt"] {
+        assert!(listed.lines().any(|line| line == name), "{listed}");
+    }
+    three.cluster.node_mut(3).kill().unwrap();
+    let partial = three.run(&["bundle", "create", "--to", &to, "-o", "json"]);
+    assert_eq!(partial.code, 1, "{partial:?}");
+    let files = partial.json()["data"]["files"].clone();
+    let of_three = |file: &&Value| file["name"].as_str().unwrap().starts_with("node-3/");
+    assert!(
+        files
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(of_three)
+            .all(|file| file["error"].is_string()),
+        "{files}"
+    );
+}

@@ -23,6 +23,8 @@ fn answers_have_the_form_that_their_schema_says() {
         &["raft", "history"],
         &["leaders", "show"],
         &["partition", "list"],
+        &["partition", "moves"],
+        &["leaders", "balance", "--dry-run"],
         &["journal"],
         &[
             "topic",

@@ -31,7 +31,7 @@ pub(super) async fn run(session: &Session) -> Result<Answer, Failure> {
     Ok(answer)
 }
 
-pub(super) async fn view(session: &Session) -> Result<(Client, ClusterView), Failure> {
+pub(crate) async fn view(session: &Session) -> Result<(Client, ClusterView), Failure> {
     let view = |client: Client| async move {
         let mut cluster = client.cluster();
         client.bounded(cluster.view(ClusterViewRequest {})).await

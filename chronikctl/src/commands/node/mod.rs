@@ -10,7 +10,7 @@ use crate::exit::Failure;
 use crate::output::Answer;
 use crate::session::Session;
 
-pub(crate) use list::NodeList;
+pub(crate) use list::{NodeList, view};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Node {

@@ -1,6 +1,5 @@
 //! `chronikctl partition list`: partitions of all topics, those with a trouble first to be asked for.
 
-use clap::Subcommand;
 use kafka_protocol::messages::BrokerId;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -8,15 +7,6 @@ use serde::Serialize;
 use crate::exit::Failure;
 use crate::output::{Answer, Cell, Column, Table, Tone, note};
 use crate::session::Session;
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Partition {
-    /// Partitions with their leaders and replicas
-    #[command(
-        after_help = "Examples:\n  chronikctl partition list --leaderless\n  chronikctl partition list --under-replicated --on 3\n  chronikctl partition list --topic orders -o jsonl"
-    )]
-    List(Args),
-}
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -59,8 +49,7 @@ const COLUMNS: [Column; 6] = [
     Column::text("in-sync"),
 ];
 
-pub(crate) async fn run(session: &Session, partition: &Partition) -> Result<Answer, Failure> {
-    let Partition::List(args) = partition;
+pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failure> {
     let mut kafka = session.kafka().await?;
     session.check_cluster(&kafka.cluster_id)?;
     let mut partitions = rows(&kafka.metadata(None).await?);

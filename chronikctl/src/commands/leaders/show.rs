@@ -2,20 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use clap::Subcommand;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::exit::Failure;
 use crate::output::{Answer, Cell, Column, Table, Tone};
 use crate::session::Session;
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Leaders {
-    /// Leaders of partitions by node, beside the share that the layout of replicas asks for
-    #[command(after_help = "Examples:\n  chronikctl leaders show\n  chronikctl leaders show -w")]
-    Show,
-}
 
 /// Who leads how much.
 #[derive(Serialize, JsonSchema)]
@@ -43,7 +35,7 @@ const COLUMNS: [Column; 5] = [
     Column::number("replicas"),
 ];
 
-pub(crate) async fn run(session: &Session, _: &Leaders) -> Result<Answer, Failure> {
+pub(super) async fn run(session: &Session) -> Result<Answer, Failure> {
     let mut kafka = session.kafka().await?;
     session.check_cluster(&kafka.cluster_id)?;
     let metadata = kafka.metadata(None).await?;
