@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use chronik_admin::v1::peer_answer::Answer;
 use chronik_admin::v1::peer_question::Question;
-use chronik_admin::v1::{PeerAnswer, PeerQuestion, Snapshot, SnapshotRequest};
+use chronik_admin::v1::{Held, PeerAnswer, PeerQuestion, Snapshot, SnapshotRequest};
 use chronik_admin::{AdminError, Code};
-use chronik_core::ids::NodeId;
+use chronik_core::ids::{GroupUid, NodeId};
 use prost::Message;
 use tokio::sync::watch;
 
@@ -213,6 +213,10 @@ impl Desk {
     async fn answer_question(&self, question: Question) -> Result<Answer, AdminError> {
         Ok(match question {
             Question::Snapshot(_) => Answer::Snapshot(self.snapshot().await?),
+            Question::Hold(hold) => {
+                self.rooms()?.shard.hold(GroupUid(hold.group_id));
+                Answer::Held(Held {})
+            }
             Question::History(_) => Answer::History(self.history_here().await?),
             Question::StepDown(request) => Answer::Transfer(self.step_down_here(&request).await?),
             Question::Transfer(request) => Answer::Transfer(self.transfer_here(&request).await?),

@@ -3,7 +3,8 @@
 use chronik_admin::v1::peer_answer::Answer;
 use chronik_admin::v1::peer_question::Question;
 use chronik_admin::v1::{
-    Expect, RaftGroup, RaftStatus, RaftStatusRequest, StepDownRequest, Transfer, TransferRequest,
+    Expect, Hold, RaftGroup, RaftStatus, RaftStatusRequest, StepDownRequest, Transfer,
+    TransferRequest,
 };
 use chronik_admin::{AdminError, Code};
 use chronik_core::ids::{GroupUid, NodeId};
@@ -105,10 +106,18 @@ impl Desk {
             );
         }
         let term = order.expect.and_then(|expect| expect.term);
-        let transfer = rooms.shard.transfer(group, order.to, term, order.dry_run);
         let busy = || AdminError::new(Code::Overloaded, "the node has too much to do, or stops");
-        let outcome = transfer.await.ok_or_else(busy)?;
-        let plan = outcome.map_err(|refused| explain(&name, group, refused))?;
+        let plan = rooms.shard.transfer(group, order.to, term, true);
+        let plan = plan.await.ok_or_else(busy)?;
+        let mut plan = plan.map_err(|refused| explain(&name, group, refused))?;
+        if !order.dry_run {
+            // Or the preferred node would get it back at once. If this fails, that is all that happens.
+            let hold = Question::Hold(Hold { group_id: group.0 });
+            _ = self.forward(plan.to, hold).await;
+            let transfer = rooms.shard.transfer(group, Some(plan.to), term, false);
+            let outcome = transfer.await.ok_or_else(busy)?;
+            plan = outcome.map_err(|refused| explain(&name, group, refused))?;
+        }
         if !order.dry_run {
             info!(request = order.request_id, group = %name, to = %plan.to, "leadership is handed over for an operator");
         }

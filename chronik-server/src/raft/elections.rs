@@ -29,6 +29,8 @@ pub(super) struct Elections {
     /// When this node stood last, of groups that have no leader since then.
     stood_at: BTreeMap<GroupUid, Instant>,
     handing_over: Option<HandOver>,
+    /// Groups whose leader an operator chose, and until when the preferred one does not get them back.
+    held: BTreeMap<GroupUid, Instant>,
 }
 
 /// This node stops: it leads nothing that another one could lead.
@@ -51,6 +53,8 @@ const OTHERS_PAUSE: Duration = Duration::from_millis(500);
 const MAX_CAMPAIGNS: usize = 200;
 /// A node that just came back may be about to go again.
 const SETTLED_AFTER: Duration = Duration::from_secs(10);
+/// How long an operator's choice of a leader lasts.
+const HOLD: Duration = Duration::from_secs(600);
 /// Leaders that move back to their preferred nodes at once.
 const MAX_TRANSFERS: usize = 50;
 /// Entries that whoever takes over may lack: writes wait until it has them.
@@ -203,8 +207,13 @@ impl Shard {
             let since = self.elections.alive.get(node);
             since.is_some_and(|since| since.elapsed() >= SETTLED_AFTER)
         };
+        let now = Instant::now();
+        self.elections.held.retain(|_, until| now < *until);
         let mut moves = Vec::new();
         for (uid, replica) in &self.replicas {
+            if self.elections.held.contains_key(uid) {
+                continue;
+            }
             let Some(preferred) = replica.preference.first().filter(|node| settled(node)) else {
                 continue;
             };
@@ -219,6 +228,12 @@ impl Shard {
         for (group, to) in moves {
             self.transfer(group, to);
         }
+    }
+
+    /// An operator lets this node lead a group: for a while the preferred node does not get it back by itself.
+    pub(super) fn keep_leading(&mut self, group: GroupUid) {
+        let until = Instant::now() + HOLD;
+        self.elections.held.insert(group, until);
     }
 
     /// Hands groups to the nodes that somebody wants to lead them, where that costs nobody anything.

@@ -77,6 +77,8 @@ pub(crate) enum Event {
     Inspect {
         reply: oneshot::Sender<Inspection>,
     },
+    /// This node is about to lead a group because an operator wants it.
+    Hold(GroupUid),
     /// When groups changed their leaders.
     History {
         reply: oneshot::Sender<Vec<Change>>,
@@ -131,7 +133,7 @@ impl Event {
             Event::Trim { .. } => EventKind::Trim,
             Event::Describe { .. } => EventKind::Describe,
             Event::Inspect { .. } | Event::History { .. } => EventKind::Inspect,
-            Event::Transfer(_) => EventKind::Transfer,
+            Event::Transfer(_) | Event::Hold(_) => EventKind::Transfer,
             Event::Producers { .. } => EventKind::Producers,
             Event::KeepState { .. } => EventKind::KeepState,
             Event::KeptState { .. } => EventKind::KeptState,

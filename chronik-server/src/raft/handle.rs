@@ -83,6 +83,11 @@ impl ShardHandle {
         inspection.await.ok()
     }
 
+    /// This node is about to lead a group because an operator wants it.
+    pub(crate) fn hold(&self, group: GroupUid) {
+        self.offer(Event::Hold(group));
+    }
+
     /// When groups changed their leaders; none if the shard ends or has too much to do.
     pub(crate) async fn history(&self) -> Option<Vec<Change>> {
         let (reply, changes) = oneshot::channel();

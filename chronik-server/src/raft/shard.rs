@@ -187,6 +187,7 @@ impl Shard {
             Event::Describe { groups, reply } => _ = reply.send(self.describe(&groups)),
             Event::Inspect { reply } => _ = reply.send(self.inspect()),
             Event::History { reply } => _ = reply.send(self.history.changes()),
+            Event::Hold(group) => self.keep_leading(group),
             Event::Transfer(transfer) => self.transfer_for_operator(transfer),
             Event::Producers { group, reply } => _ = reply.send(self.producers(group)),
             Event::KeepState {

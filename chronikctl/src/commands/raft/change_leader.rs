@@ -202,7 +202,10 @@ async fn act(
     );
     answer.headlines.push(headline(&outcome, planned.to));
     answer.tables.push(table(&outcome));
-    let is_as_planned = order.to.is_none_or(|to| outcome.to == Some(to));
+    let is_as_planned = match order.to {
+        Some(to) => outcome.to == Some(to),
+        None => outcome.to != Some(outcome.from),
+    };
     if !is_verified || !is_as_planned {
         answer.verdict = Verdict::No;
     }
