@@ -215,10 +215,8 @@ fn about_nodes(nodes: &[NodeRow]) -> Vec<Reason> {
     };
     let full: Vec<&NodeRow> = nodes.iter().filter(is_full).collect();
     if let Some(first) = full.first() {
-        let what = format!(
-            "the disk of {} more than {DISK_FULL_PERCENT} % full",
-            listed(&full, "is", "are")
-        );
+        let owners = listed(&full, "has", "have");
+        let what = format!("{owners} a disk that is more than {DISK_FULL_PERCENT} % full");
         let hint = format!("chronikctl node describe {}", first.node_id);
         reasons.push(reason("DISK_FULL", full, &what, hint));
     }

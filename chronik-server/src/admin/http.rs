@@ -65,6 +65,8 @@ async fn converse(
     mut stopping: watch::Receiver<bool>,
     _permit: OwnedSemaphorePermit,
 ) {
+    // An answer is several small packets: none waits for the acknowledgement of another. If it fails, they do.
+    _ = stream.set_nodelay(true);
     let service = service_fn(move |request| respond(state.clone(), request));
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder

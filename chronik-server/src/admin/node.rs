@@ -107,15 +107,18 @@ impl Desk {
 
     fn disk(&self) -> Disk {
         let path = &self.about.data_dir;
-        let (total_bytes, available_bytes) = rustix::fs::statvfs(path)
-            .map(|stat| (stat.f_blocks * stat.f_frsize, stat.f_bavail * stat.f_frsize))
-            .unwrap_or_default();
-        let used = total_bytes.saturating_sub(available_bytes) * 100;
+        let (total_bytes, free_bytes, available_bytes) = rustix::fs::statvfs(path)
+            .map(|stat| [stat.f_blocks, stat.f_bfree, stat.f_bavail].map(|n| n * stat.f_frsize))
+            .unwrap_or_default()
+            .into();
+        // As df does it: what nobody but the system may use counts neither as used nor as free.
+        let used = total_bytes.saturating_sub(free_bytes);
+        let usable = used.saturating_add(available_bytes);
         Disk {
             path: path.display().to_string(),
             total_bytes,
             available_bytes,
-            used_percent: used.checked_div(total_bytes).unwrap_or_default() as u32,
+            used_percent: (used * 100).checked_div(usable).unwrap_or_default() as u32,
         }
     }
 }

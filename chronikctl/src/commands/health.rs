@@ -23,6 +23,9 @@ pub(crate) struct Args {
     /// A replica that lacks more entries than this is a reason
     #[arg(long, value_name = "ENTRIES")]
     max_lag: Option<u64>,
+    /// Reasons that do not count
+    #[arg(long, value_name = "CODE,..", value_delimiter = ',')]
+    ignore: Vec<String>,
 }
 
 /// Between two questions while waiting.
@@ -57,7 +60,13 @@ async fn look(session: &Session, args: &Args) -> Result<Answer, Failure> {
         let mut cluster = client.cluster();
         client.bounded(cluster.health(request)).await
     };
-    let (_, health) = session.ask(health).await?;
+    let (_, mut health) = session.ask(health).await?;
+    let is_ignored = |code: &str| {
+        let mut ignored = args.ignore.iter();
+        ignored.any(|ignored| ignored.eq_ignore_ascii_case(code))
+    };
+    health.reasons.retain(|reason| !is_ignored(&reason.code));
+    health.healthy = health.reasons.is_empty();
     session.check_cluster(&health.cluster_id)?;
     let mut answer = Answer::of("Health", &health.cluster_id, &health);
     answer.headlines.push(headline(&health));

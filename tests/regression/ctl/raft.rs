@@ -170,10 +170,19 @@ fn a_dead_node_is_a_reason_and_stays_a_row() {
     let changes = history["changes"].as_array().expect("changes").clone();
     assert!(changes.iter().any(put_down_to_it), "{history}");
     three.cluster.node_mut(2).begin().unwrap();
-    let waited = three.run(&["health", "--wait=25s", "--expect-nodes", "3", "-o", "json"]);
+    let waited = three.run(&[
+        "health",
+        "--ignore",
+        "disk_full",
+        "--wait=25s",
+        "--expect-nodes",
+        "3",
+        "-o",
+        "json",
+    ]);
     let codes = reasons_of(&waited.json());
     // A full disk of this machine is no affair of this test.
-    assert!(codes.iter().all(|code| code == "DISK_FULL"), "{codes:?}");
+    assert!(codes.is_empty(), "{codes:?}");
     three.finish();
 }
 
@@ -222,9 +231,16 @@ fn nothing_hangs_while_two_of_three_nodes_are_away() {
     }
     three.cluster.node(2).resume().unwrap();
     three.cluster.node_mut(1).begin().unwrap();
-    let waited = three.run(&["health", "--wait=25s", "-o", "json"]);
+    let waited = three.run(&[
+        "health",
+        "--ignore",
+        "disk_full",
+        "--wait=25s",
+        "-o",
+        "json",
+    ]);
     let codes = reasons_of(&waited.json());
-    assert!(codes.iter().all(|code| code == "DISK_FULL"), "{codes:?}");
+    assert!(codes.is_empty(), "{codes:?}");
 }
 
 #[test]

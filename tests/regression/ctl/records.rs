@@ -6,7 +6,9 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 
 use super::{Three, run};
-use crate::support::{drive, python};
+use chronik_local::KafkaOptions;
+
+use crate::support::{drive, is_kafka_the_target, python, test_dir};
 
 #[test]
 fn topics_are_made_changed_described_and_deleted() {
@@ -298,4 +300,57 @@ fn a_bundle_has_what_is_on_its_list_and_says_what_is_missing() {
             .all(|file| file["error"].is_string()),
         "{files}"
     );
+}
+
+/// Only where the drivers are proven against Apache Kafka: it takes its time to start.
+#[test]
+fn contexts_of_type_kafka_work_with_apache_kafka() {
+    if !is_kafka_the_target() {
+        return;
+    }
+    let dir = test_dir();
+    let mut kafka = KafkaOptions::new(dir.path()).start().expect("a broker");
+    let bootstrap = kafka.bootstrap();
+    let lines = dir.path().join("lines");
+    fs::write(&lines, "one\ntwo\n").unwrap();
+    let file = lines.display().to_string();
+    let ctl = |line: &[&str]| {
+        let mut command = super::command(&dir);
+        run(command.args(["--server", &bootstrap]).args(line), &dir)
+    };
+    let done = |line: &[&str]| {
+        let ended = ctl(line);
+        assert_eq!(ended.code, 0, "{line:?}: {ended:?}");
+        ended.stdout
+    };
+    done(&["topic", "create", "orders", "-p", "2", "-r", "1", "--yes"]);
+    done(&["produce", "orders", "-k", "customer", "--file", &file]);
+    assert_eq!(done(&["consume", "orders"]), "one\ntwo\n");
+    let mut consumer = python("commit_one.py");
+    drive(
+        "a consumer that commits one record",
+        consumer.args([&bootstrap, "orders", "billing"]),
+    );
+    assert!(done(&["group", "describe", "billing"]).contains("lag 1"));
+    done(&["group", "seek", "billing", "--to", "start", "--yes"]);
+    assert!(done(&["group", "describe", "billing"]).contains("lag 2"));
+    done(&["group", "list"]);
+    done(&["group", "delete", "billing", "--yes"]);
+    done(&[
+        "topic",
+        "config",
+        "orders",
+        "--set",
+        "retention.ms=1000000",
+        "--yes",
+    ]);
+    done(&["topic", "add-partitions", "orders", "--total", "3", "--yes"]);
+    assert!(done(&["topic", "describe", "orders"]).contains("retention.ms=1000000"));
+    done(&["partition", "list"]);
+    done(&["partition", "moves"]);
+    done(&["leaders", "show"]);
+    done(&["leaders", "balance", "--yes"]);
+    done(&["topic", "delete", "orders", "--yes"]);
+    assert_eq!(ctl(&["raft", "status"]).code, 2);
+    kafka.stop().expect("an orderly end");
 }
