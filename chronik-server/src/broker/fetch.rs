@@ -42,21 +42,19 @@ impl Broker {
         limits: FetchLimits,
     ) -> Vec<Result<Fetched, ReadError>> {
         let deadline = Instant::now() + limits.max_wait;
-        let mut source = limits.source;
         loop {
             let may_wait =
                 !limits.max_wait.is_zero() && limits.min_bytes > 0 && Instant::now() < deadline;
             let waiter = may_wait.then(|| Waiter::new(limits.min_bytes as u64));
             let found = self
-                .look(&partitions, source, limits.max_bytes, waiter.clone())
+                .look(&partitions, limits.source, limits.max_bytes, waiter.clone())
                 .await;
-            if source == Source::AnyReplica {
-                source = Source::Confirmed;
-            }
+
             let Some(waiter) = waiter.filter(|waiter| !waiter.is_done()) else {
                 return self.load(found, &partitions).await;
             };
-            // Whether woken or out of time: look again, and for the last time without a waiter.
+            // Whether woken or out of time: look again, and for the last time without a waiter. This node may lead no
+            // longer what it led when it looked first, so that it has to ask now.
             let waiting_since = Instant::now();
             let waiting = self.metrics.fetch.waiting.raise();
             let _ = tokio::time::timeout_at(deadline, waiter.woken()).await;

@@ -128,7 +128,11 @@ impl Shard {
         for group in groups {
             match self.replicas[&group].group().is_alone() {
                 true => self.elections.schedule(group, now),
-                false => self.elections.schedule(group, now + START_PAUSE),
+                // All nodes may start at once: those that stand in the same moment would take each other's votes.
+                false => {
+                    let pause = START_PAUSE + RANK_PAUSE * self.place_among(group, |_| true);
+                    self.elections.schedule(group, now + pause);
+                }
             }
         }
     }
@@ -279,19 +283,22 @@ impl Shard {
         if !members.is_majority(|voter| is_there(ReplicaId(voter).node())) {
             return None;
         }
-        let mut nodes: Vec<NodeId> = members
-            .voters
-            .iter()
-            .map(|voter| ReplicaId(*voter).node())
-            .filter(|node| is_there(*node))
-            .collect();
-        let place = |node: &NodeId| {
-            let preferred = replica.preference.iter().position(|other| other == node);
-            (preferred.unwrap_or(usize::MAX), *node)
+        let votes = members.voters.contains(&replica.group().replica());
+        votes.then(|| self.place_among(group, is_there))
+    }
+
+    /// How many of a group's voters that count come before this node.
+    fn place_among(&self, group: GroupUid, counts: impl Fn(NodeId) -> bool) -> u32 {
+        let replica = &self.replicas[&group];
+        let place = |node: NodeId| {
+            let preferred = replica.preference.iter().position(|other| *other == node);
+            (preferred.unwrap_or(usize::MAX), node)
         };
-        nodes.sort_unstable_by_key(place);
-        let rank = nodes.iter().position(|node| *node == me)?;
-        u32::try_from(rank).ok()
+        let own = place(self.settings.node);
+        let members = replica.group().members();
+        let nodes = members.voters.iter().map(|voter| ReplicaId(*voter).node());
+        let before = nodes.filter(|node| counts(*node) && place(*node) < own);
+        u32::try_from(before.count()).unwrap_or(u32::MAX)
     }
 
     /// Groups without a leader are looked at soon.

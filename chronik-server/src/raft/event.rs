@@ -180,7 +180,7 @@ pub enum Source {
     Leader,
     /// Any, once it shows everything that was acknowledged when it was asked.
     AnyReplica,
-    /// Any: it was confirmed before that it shows enough.
+    /// Any: that was confirmed for this look.
     Confirmed,
 }
 
