@@ -51,6 +51,8 @@ const START_PAUSE: Duration = Duration::from_millis(600);
 const OTHERS_PAUSE: Duration = Duration::from_millis(500);
 /// Candidacies in one cycle, so that a dead node with many leaders does not stall everything else.
 const MAX_CAMPAIGNS: usize = 200;
+/// A tick that is later than this: the others suspect a node by then.
+const ABSENCE: Duration = Duration::from_secs(1);
 /// A node that just came back may be about to go again.
 const SETTLED_AFTER: Duration = Duration::from_secs(10);
 /// How long an operator's choice of a leader lasts.
@@ -369,11 +371,35 @@ impl Shard {
             groups = groups.len(),
             "too few nodes answer: leadership is given up"
         );
+        self.abdicate_from(groups);
+    }
+
+    fn abdicate_from(&mut self, groups: Vec<GroupUid>) {
         for group in groups {
-            let replica = self.replicas.get_mut(&group).expect("it is led here");
-            replica.abdicate();
-            self.touch(group);
+            if let Some(replica) = self.replicas.get_mut(&group) {
+                replica.abdicate();
+                self.touch(group);
+            }
         }
+    }
+
+    /// A process that got no time for so long may have been replaced, and what it would show first is what was there
+    /// before. It leads nothing until it was elected again.
+    pub(super) fn notice_absence(&mut self, now: Instant) {
+        let late = now.saturating_duration_since(self.upkeep.due);
+        if late < ABSENCE {
+            return;
+        }
+        let groups = self.led_groups();
+        if self.is_single() || groups.is_empty() {
+            return;
+        }
+        warn!(
+            late_ms = late.as_millis() as u64,
+            groups = groups.len(),
+            "this process got no time: leadership is given up"
+        );
+        self.abdicate_from(groups);
     }
 
     /// What was sent to a node may be lost: leaders probe before they send more.

@@ -139,6 +139,7 @@ impl Shard {
     /// Everything that has arrived, then what follows from it. Returns the one who wants the shard to stop.
     fn cycle(&mut self, first: Event) -> Option<oneshot::Sender<()>> {
         let begun = Instant::now();
+        self.notice_absence(begun);
         self.watch_disk();
         let mut stop = self.handle(first);
         let mut handled = 1;

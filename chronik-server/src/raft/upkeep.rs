@@ -63,6 +63,7 @@ impl Shard {
         if now < self.upkeep.due {
             return;
         }
+        self.notice_absence(now);
         self.upkeep.due = now + self.upkeep.tick;
         self.tick_groups();
         self.give_up_confirming();
