@@ -33,6 +33,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     require_tools()?;
     let deny = install_cargo_deny()?;
     check_format()?;
+    check_fuzz_lock()?;
     let mut clippy = step::cargo(&["clippy", "--workspace", "--all-targets", "--locked"]);
     step::run("clippy", clippy.args(["--", "-D", "warnings"]))?;
     let were_advisories_checked = check_dependencies(&deny, options.require_advisories)?;
@@ -121,6 +122,16 @@ fn check_format() -> Outcome {
     step::run(
         "format of the fuzz targets",
         fuzz_targets.arg("tests/fuzz/Cargo.toml"),
+    )
+}
+
+/// The fuzz targets are a package of their own, with a lock file that nothing else touches: one that is out of date is
+/// told now, and not when they are built.
+fn check_fuzz_lock() -> Outcome {
+    let mut tree = step::cargo(&["tree", "--locked", "--depth", "0", "--manifest-path"]);
+    step::run(
+        "lock file of the fuzz targets (cargo metadata in tests/fuzz renews it)",
+        tree.arg("tests/fuzz/Cargo.toml"),
     )
 }
 

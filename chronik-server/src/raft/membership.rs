@@ -52,6 +52,8 @@ impl Shard {
             if self.replicas.get(&group).is_some_and(is_stale) {
                 tracing::info!(%group, "a replica that moved away is destroyed");
                 self.destroy_group(group);
+                // A restart from an older catalog would begin it again, as one of the founders of the group.
+                self.upkeep.checkpoint_soon = true;
             }
             if let Some(replica) = self.replicas.get_mut(&group) {
                 replica.follow(partition);
