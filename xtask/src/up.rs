@@ -6,7 +6,7 @@ use std::process::Command;
 use chronik_local::{target_dir, workspace_dir};
 use clap::Args;
 
-use crate::{Outcome, step};
+use crate::{Outcome, output, step};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -25,7 +25,13 @@ pub(crate) fn run(options: &Options) -> Outcome {
         .arg(program)
         .arg("--dir")
         .arg(root_dir().join(format!("nodes-{nodes}")));
-    step::run("start the nodes", &mut up)
+    step::run("start the nodes", &mut up)?;
+    let programs = target_dir().join("release");
+    output::line(&format!(
+        "\nIn this shell, so that chronikctl is found: export PATH=\"$PATH:{}\"",
+        programs.display()
+    ));
+    Ok(())
 }
 
 /// The operators' tool as a user would run it.
