@@ -373,7 +373,7 @@ fn name(topic: &str) -> TopicName {
 }
 
 /// Kafka's error number; 0 is none.
-fn try_create(wire: &mut Wire, topic: &str, replicas: usize) -> i16 {
+pub(crate) fn try_create(wire: &mut Wire, topic: &str, replicas: usize) -> i16 {
     let topic = CreatableTopic::default()
         .with_name(name(topic))
         .with_num_partitions(i32::try_from(PARTITIONS).unwrap())
@@ -384,7 +384,8 @@ fn try_create(wire: &mut Wire, topic: &str, replicas: usize) -> i16 {
     wire.ask(5, &request).topics[0].error_code
 }
 
-fn try_produce(wire: &mut Wire, topic: &str, partition: usize, value: &str) -> i16 {
+/// Kafka's error number; 0 is none.
+pub(crate) fn try_produce(wire: &mut Wire, topic: &str, partition: usize, value: &str) -> i16 {
     let data = PartitionProduceData::default()
         .with_index(i32::try_from(partition).unwrap())
         .with_records(Some(Bytes::from(batch(value.as_bytes()))));

@@ -23,6 +23,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
+use crate::cluster::{try_create, try_produce};
 use crate::support::{python, server, test_dir};
 use crate::wire::Wire;
 
@@ -112,6 +113,63 @@ fn a_fourth_node_takes_the_place_of_one_that_leaves() {
     finish(cluster, &[]);
 }
 
+/// A checkpoint is older than what follows it in the log. Whoever starts from one that still names this node as the
+/// only holder of a partition must not begin the partition again: it would lead at once, and acknowledge.
+#[test]
+fn what_moved_away_is_not_begun_again_after_all_nodes_crashed() {
+    let dir = test_dir();
+    let mut cluster = ChronikOptions::new(server(), dir.path())
+        .cluster(3)
+        .unwrap();
+    cluster.start().unwrap();
+    create_topic_with(&cluster, 1);
+    let old = cluster.await_leader(1, TOPIC, 0, &[1, 2, 3]).unwrap();
+    let new = old % 3 + 1;
+    produce(&cluster, old, "kept");
+    let checkpoint = cluster.node(old).data_dir().join("wal/checkpoint");
+    let names_it = || {
+        std::fs::read(&checkpoint)
+            .ok()
+            .filter(|now| holds(now, TOPIC))
+    };
+    let older = wait::until("a checkpoint with the topic", BOUND, names_it).unwrap();
+    reassign(&cluster, old, &[0], &[new]);
+    await_settled(&cluster, old);
+    let log = cluster.node(old).log().to_owned();
+    let destroyed = || {
+        let log = std::fs::read_to_string(&log).expect("a log");
+        log.matches("a replica that moved away is destroyed")
+            .count()
+    };
+    wait::until("the end of the old replica", BOUND, || {
+        (destroyed() == 1).then_some(())
+    })
+    .unwrap();
+    write_something_on(&cluster, old);
+
+    for id in [1, 2, 3] {
+        cluster.node_mut(id).kill().unwrap();
+    }
+    std::fs::write(&checkpoint, older).unwrap();
+    cluster.spawn(&[old]).unwrap();
+    cluster.await_listening(&[old]).unwrap();
+    // Long enough for a replica without peers to lead.
+    for _ in 0..20 {
+        let mut wire = Wire::connect_to(cluster.node(old).kafka_address());
+        assert_ne!(try_produce(&mut wire, TOPIC, 0, "lost"), 0);
+    }
+    let others: Vec<usize> = [1, 2, 3].into_iter().filter(|id| *id != old).collect();
+    cluster.spawn(&others).unwrap();
+    cluster.await_ready(&[1, 2, 3]).unwrap();
+    assert_eq!(
+        cluster.await_leader(old, TOPIC, 0, &[1, 2, 3]).unwrap(),
+        new
+    );
+    assert_eq!(end_offset(&cluster, 0), 1);
+    assert_eq!(destroyed(), 1, "it was begun again");
+    finish(cluster, &[]);
+}
+
 /// A default librdkafka producer that writes to every partition all the time.
 struct Load {
     child: Child,
@@ -175,10 +233,14 @@ impl Load {
 }
 
 fn create_topic(cluster: &Cluster) {
+    create_topic_with(cluster, 3);
+}
+
+fn create_topic_with(cluster: &Cluster, replicas: i16) {
     let topic = CreatableTopic::default()
         .with_name(name(TOPIC))
         .with_num_partitions(PARTITIONS)
-        .with_replication_factor(3);
+        .with_replication_factor(replicas);
     let request = CreateTopicsRequest::default()
         .with_topics(vec![topic])
         .with_timeout_ms(30_000);
@@ -243,9 +305,8 @@ fn quorum(cluster: &Cluster, asked: usize) -> (Vec<i32>, Vec<i32>) {
 }
 
 fn end_offset(cluster: &Cluster, partition: i32) -> i64 {
-    let candidates = [2, 3, 4];
     let at = usize::try_from(partition).unwrap();
-    let leader = cluster.await_leader(2, TOPIC, at, &candidates).unwrap();
+    let leader = cluster.await_leader(2, TOPIC, at, &cluster.ids()).unwrap();
     let partition = ListOffsetsPartition::default()
         .with_partition_index(partition)
         .with_timestamp(LATEST);
@@ -257,6 +318,30 @@ fn end_offset(cluster: &Cluster, partition: i32) -> i64 {
         .with_topics(vec![topic]);
     let answer = Wire::connect_to(cluster.node(leader).kafka_address()).ask(1, &request);
     answer.topics[0].partitions[0].offset
+}
+
+fn produce(cluster: &Cluster, leader: usize, value: &str) {
+    let mut wire = Wire::connect_to(cluster.node(leader).kafka_address());
+    assert_eq!(try_produce(&mut wire, TOPIC, 0, value), 0);
+}
+
+/// What a node ordered to be written before is on its disk afterwards.
+fn write_something_on(cluster: &Cluster, node: usize) {
+    const LATER: &str = "later";
+    let mut wire = Wire::connect_to(cluster.node(node).kafka_address());
+    assert_eq!(try_create(&mut wire, LATER, 1), 0);
+    let led_here = (0..cluster.ids().len()).find(|partition| {
+        let led = cluster.await_leader(node, LATER, *partition, &cluster.ids());
+        led.unwrap() == node
+    });
+    let partition = led_here.expect("a topic is spread over all nodes");
+    assert_eq!(try_produce(&mut wire, LATER, partition, "later"), 0);
+}
+
+fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes
+        .windows(text.len())
+        .any(|part| part == text.as_bytes())
 }
 
 fn finish(mut cluster: Cluster, announced: &[&str]) {

@@ -52,8 +52,6 @@ impl Shard {
             if self.replicas.get(&group).is_some_and(is_stale) {
                 tracing::info!(%group, "a replica that moved away is destroyed");
                 self.destroy_group(group);
-                // A restart from an older catalog would begin it again, as one of the founders of the group.
-                self.upkeep.checkpoint_soon = true;
             }
             if let Some(replica) = self.replicas.get_mut(&group) {
                 replica.follow(partition);
@@ -133,6 +131,8 @@ impl Shard {
         self.deliver_held(group);
     }
 
+    /// Whoever reads the destruction in the log finds before it that the metadata group had committed the reason for it:
+    /// a catalog that is older would begin the replica again, empty, with a number that has voted.
     pub(super) fn destroy_group(&mut self, group: GroupUid) {
         let Some(mut replica) = self.replicas.remove(&group) else {
             return;
@@ -142,7 +142,10 @@ impl Shard {
         }
         self.starting.remove(&group);
         self.index.remove(group.0);
-        let records = vec![Record::new(Kind::GroupDestroy, group.0, Bytes::new())];
+        let meta = self.meta().map(|meta| meta.group.hard_state().encode());
+        let reason = meta.map(|state| Record::new(Kind::HardState, GroupUid::META.0, state));
+        let end = Record::new(Kind::GroupDestroy, group.0, Bytes::new());
+        let records = reason.into_iter().chain([end]).collect();
         self.tasks.push(Task {
             records,
             token: Token::Noted,

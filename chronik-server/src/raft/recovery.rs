@@ -237,6 +237,10 @@ impl Shard {
         replica.status = self.statuses.entry(uid).or_default().clone();
         self.replicas.insert(uid, replica);
         self.starting.insert(uid);
+        // What it knows to be committed is applied before anything is begun from its catalog.
+        if uid == GroupUid::META {
+            self.touch(uid);
+        }
         Ok(())
     }
 
@@ -259,8 +263,8 @@ impl Shard {
             self.begin_replica(GroupUid::META, &birth, founders);
             self.starting.insert(GroupUid::META);
         }
-        // What the catalog of the last checkpoint says comes before anybody asks. Groups that it does not know were
-        // created after it.
+        // What the catalog says comes before anybody asks. It is not older than any destruction in the log; groups that
+        // it does not know were created after it.
         self.host_everything();
         self.publish_view();
     }

@@ -242,6 +242,15 @@ impl Group {
         self.committed
     }
 
+    /// Term, vote and commit index as of all orders that were given. Who writes it himself makes the commit index as
+    /// durable as what stands behind it in the log.
+    pub fn hard_state(&self) -> HardState {
+        HardState {
+            commit: self.committed,
+            ..self.node.store().hard_state()
+        }
+    }
+
     pub fn trim(&self) -> Trim {
         self.node.store().trim()
     }
