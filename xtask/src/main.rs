@@ -71,3 +71,15 @@ fn main() -> ExitCode {
 
 /// What every command ends in.
 type Outcome = Result<(), XtaskError>;
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,20 +1,21 @@
 //! One measured combination of record size and partitions, and what is measured in it.
 
 use std::str::FromStr;
-use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 /// A gigabyte is 10^9 bytes of record values, for both brokers.
 const GIGABYTE: f64 = 1e9;
 
 /// A workload of the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Cell {
     pub(crate) record_bytes: u64,
     pub(crate) partitions: u32,
 }
 
-/// The result of one run of one cell on one broker.
-#[derive(Clone, Debug)]
+/// The result of one run of one cell on one contender; brokers are summed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Measurement {
     pub(crate) produced_records: u64,
     pub(crate) read_back_records: u64,
@@ -22,16 +23,22 @@ pub(crate) struct Measurement {
     pub(crate) consume: Phase,
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
+    pub(crate) p999_ms: f64,
+    /// Given to the disk by the brokers while the producer ran.
+    pub(crate) written_bytes: u64,
+    /// The peaks since the brokers started.
+    pub(crate) resident_peak_bytes: u64,
 }
 
 /// One direction of traffic.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Phase {
     pub(crate) records_per_second: f64,
+    /// Of record values.
     pub(crate) bytes: u64,
-    pub(crate) broker_cpu: Duration,
-    pub(crate) client_cpu: Duration,
-    pub(crate) wall: Duration,
+    pub(crate) broker_cpu_seconds: f64,
+    pub(crate) client_cpu_seconds: f64,
+    pub(crate) wall_seconds: f64,
 }
 
 impl Cell {
@@ -41,6 +48,11 @@ impl Cell {
             bytes => format!("{bytes} B"),
         };
         format!("{size} x {} partitions", self.partitions)
+    }
+
+    /// As the command line and the names of stored results have it.
+    pub(crate) fn word(self) -> String {
+        format!("{}x{}", self.record_bytes, self.partitions)
     }
 
     pub(crate) fn topic(self) -> String {
@@ -62,6 +74,13 @@ impl FromStr for Cell {
     }
 }
 
+impl Measurement {
+    /// What the disk took for a byte of record values, all replicas together.
+    pub(crate) fn written_per_byte(&self) -> f64 {
+        self.written_bytes as f64 / self.produce.bytes as f64
+    }
+}
+
 impl Phase {
     pub(crate) fn megabytes_per_second(&self, record_bytes: u64) -> f64 {
         self.records_per_second * record_bytes as f64 / 1e6
@@ -69,12 +88,12 @@ impl Phase {
 
     /// What the broker burns for a gigabyte of values.
     pub(crate) fn cpu_seconds_per_gigabyte(&self) -> f64 {
-        self.broker_cpu.as_secs_f64() / (self.bytes as f64 / GIGABYTE)
+        self.broker_cpu_seconds / (self.bytes as f64 / GIGABYTE)
     }
 
     /// How many cores the client kept busy; a Java producer saturates at about one core plus its sender thread.
     pub(crate) fn client_cores(&self) -> f64 {
-        self.client_cpu.as_secs_f64() / self.wall.as_secs_f64()
+        self.client_cpu_seconds / self.wall_seconds
     }
 }
 

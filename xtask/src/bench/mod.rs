@@ -1,10 +1,15 @@
 //! Measurements next to a peer on the same disk.
 
 mod cell;
+mod cluster;
+mod contender;
 mod failover;
 mod peer;
+mod rounds;
 mod single;
 mod starts;
+mod store;
+mod table;
 mod tools;
 mod topics;
 mod verdict;
@@ -24,6 +29,8 @@ pub(crate) struct Options {
 enum Bench {
     /// The write-ahead log next to a plain buffered append
     Wal(wal::Options),
+    /// Three nodes next to three nodes of Apache Kafka, driven by Kafka's own tools and by chronik-bench
+    Cluster(cluster::Options),
     /// How long writes stop when a leader is lost, next to Apache Kafka
     Failover(failover::Options),
     /// The lanes between nodes, with requests beside bulk
@@ -39,6 +46,7 @@ enum Bench {
 pub(crate) fn run(options: &Options) -> Outcome {
     match &options.bench {
         Bench::Wal(options) => wal::run(options),
+        Bench::Cluster(options) => cluster::run(options),
         Bench::Failover(options) => failover::run(options),
         Bench::Peer(options) => peer::run(options),
         Bench::Single(options) => single::run(options),

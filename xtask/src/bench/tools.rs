@@ -19,6 +19,7 @@ pub(super) struct Produced {
     pub(super) records_per_second: f64,
     pub(super) p50_ms: f64,
     pub(super) p99_ms: f64,
+    pub(super) p999_ms: f64,
 }
 
 /// What the consumer reports.
@@ -34,22 +35,29 @@ pub(super) struct Cost {
 }
 
 impl Cost {
-    pub(super) fn phase(&self, records_per_second: f64, bytes: u64, broker_cpu: Duration) -> Phase {
+    pub(super) fn phase(&self, records_per_second: f64, bytes: u64, broker_cpu: f64) -> Phase {
         Phase {
             records_per_second,
             bytes,
-            broker_cpu,
-            client_cpu: self.client_cpu,
-            wall: self.wall,
+            broker_cpu_seconds: broker_cpu,
+            client_cpu_seconds: self.client_cpu.as_secs_f64(),
+            wall_seconds: self.wall.as_secs_f64(),
         }
     }
 }
 
-pub(super) fn create_topic(dir: &Path, bootstrap: &str, cell: Cell) -> Result<(), XtaskError> {
+pub(super) fn create_topic(
+    dir: &Path,
+    bootstrap: &str,
+    topic: &str,
+    partitions: u32,
+    replicas: usize,
+) -> Result<(), XtaskError> {
     let mut tool = kafka::tool(dir, "org.apache.kafka.tools.TopicCommand")?;
-    tool.args(["--bootstrap-server", bootstrap, "--create", "--topic"])
-        .args([&cell.topic(), "--replication-factor", "1", "--partitions"])
-        .arg(cell.partitions.to_string());
+    tool.args(["--bootstrap-server", bootstrap, "--create"])
+        .args(["--topic", topic])
+        .args(["--replication-factor", &replicas.to_string()])
+        .args(["--partitions", &partitions.to_string()]);
     foreign::run("kafka-topics --create", &mut tool)?;
     Ok(())
 }
@@ -127,6 +135,7 @@ fn parse_producer(output: &str) -> Result<Produced, XtaskError> {
             records_per_second: number_before(" records/sec")?,
             p50_ms: number_before(" ms 50th")?,
             p99_ms: number_before(" ms 99th")?,
+            p999_ms: number_before(" ms 99.9th")?,
         })
     };
     parse().ok_or_else(|| XtaskError::Unreadable {
@@ -169,6 +178,7 @@ mod tests {
         assert_eq!(produced.records, 20_000);
         assert_eq!(produced.records_per_second, 4166.66);
         assert_eq!((produced.p50_ms, produced.p99_ms), (9.0, 77.0));
+        assert_eq!(produced.p999_ms, 80.0);
     }
 
     #[test]

@@ -1,15 +1,14 @@
-//! The requirements on one node, as ratios to Apache Kafka in the same run.
+//! Requirements, most of them ratios to Apache Kafka in the same run, and whether they are met.
+
+use serde::Serialize;
 
 use super::cell::Cell;
+use super::rounds::Entry;
+use crate::error::XtaskError;
+use crate::{Outcome, output};
 
-/// Chronik's throughput over Kafka's, at 1 KiB and 16 partitions.
-const THROUGHPUT_MIN: f64 = 1.5;
 /// Chronik's processor time per gigabyte over Kafka's, in every cell.
 const CPU_MAX: f64 = 0.5;
-/// Chronik's peak of resident memory over Kafka's.
-const RESIDENT_MAX: f64 = 0.25;
-/// From `exec` to the first served request.
-const START_MS_MAX: f64 = 300.0;
 
 /// The cell whose throughput counts.
 pub(crate) const THROUGHPUT_CELL: Cell = Cell {
@@ -18,54 +17,72 @@ pub(crate) const THROUGHPUT_CELL: Cell = Cell {
 };
 
 /// One checked requirement.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Check {
     pub(crate) requirement: String,
     pub(crate) is_met: bool,
     pub(crate) detail: String,
 }
 
-pub(crate) fn throughput(ratio: f64) -> Check {
-    Check {
-        requirement: format!(
-            "throughput at {} >= {THROUGHPUT_MIN} x",
-            THROUGHPUT_CELL.name()
-        ),
-        is_met: ratio >= THROUGHPUT_MIN,
-        detail: format!("{ratio:.2} x"),
+impl Check {
+    /// The value may be the bound itself.
+    pub(crate) fn at_least(what: impl Into<String>, bound: f64, value: f64, unit: &str) -> Self {
+        Self {
+            requirement: format!("{} >= {bound}{unit}", what.into()),
+            is_met: value >= bound,
+            detail: format!("{value:.2}{unit}"),
+        }
+    }
+
+    /// The value may be the bound itself.
+    pub(crate) fn at_most(what: impl Into<String>, bound: f64, value: f64, unit: &str) -> Self {
+        Self {
+            requirement: format!("{} <= {bound}{unit}", what.into()),
+            is_met: value <= bound,
+            detail: format!("{value:.2}{unit}"),
+        }
+    }
+
+    /// Says more about how the value came to be.
+    pub(crate) fn with(mut self, detail: &str) -> Self {
+        self.detail = format!("{} ({detail})", self.detail);
+        self
     }
 }
 
 pub(crate) fn cpu(cell: Cell, direction: &str, ratio: f64) -> Check {
+    let what = format!("{direction} CPU per GB at {}", cell.name());
+    Check::at_most(what, CPU_MAX, ratio, " x")
+}
+
+pub(crate) fn read_back(entry: &Entry) -> Check {
+    let found = &entry.found;
     Check {
-        requirement: format!("{direction} CPU per GB at {} <= {CPU_MAX} x", cell.name()),
-        is_met: ratio <= CPU_MAX,
-        detail: format!("{ratio:.2} x"),
+        requirement: format!(
+            "{} reads back everything at {}",
+            entry.contender.name(),
+            entry.cell.name()
+        ),
+        is_met: found.produced_records == found.read_back_records,
+        detail: format!("{} of {}", found.read_back_records, found.produced_records),
     }
 }
 
-pub(crate) fn resident(ratio: f64) -> Check {
-    Check {
-        requirement: format!("peak of resident memory <= {RESIDENT_MAX} x"),
-        is_met: ratio <= RESIDENT_MAX,
-        detail: format!("{ratio:.2} x"),
+/// Prints every requirement, and fails when one is missed.
+pub(crate) fn conclude(checks: &[Check]) -> Outcome {
+    output::heading("requirements (medians, Chronik over Apache Kafka)");
+    for check in checks {
+        let word = if check.is_met { "met   " } else { "MISSED" };
+        output::line(&format!("{word} {}: {}", check.requirement, check.detail));
     }
-}
-
-pub(crate) fn start(start_ms: f64) -> Check {
-    Check {
-        requirement: format!("first served request < {START_MS_MAX} ms"),
-        is_met: start_ms < START_MS_MAX,
-        detail: format!("{start_ms:.0} ms"),
+    let missed = checks.iter().filter(|check| !check.is_met).count();
+    if missed == 0 {
+        return Ok(());
     }
-}
-
-pub(crate) fn read_back(cell: Cell, broker: &str, produced: u64, read_back: u64) -> Check {
-    Check {
-        requirement: format!("{broker} reads back everything at {}", cell.name()),
-        is_met: produced == read_back,
-        detail: format!("{read_back} of {produced}"),
-    }
+    Err(XtaskError::Refused(format!(
+        "{missed} of {} requirements are missed",
+        checks.len()
+    )))
 }
 
 #[cfg(test)]
@@ -73,15 +90,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn throughput_has_a_floor() {
-        assert!(throughput(1.6).is_met);
-        assert!(!throughput(1.4).is_met);
+    fn bounds_are_inclusive() {
+        assert!(Check::at_least("throughput", 1.5, 1.5, " x").is_met);
+        assert!(!Check::at_least("throughput", 1.5, 1.4, " x").is_met);
+        assert!(cpu(THROUGHPUT_CELL, "produce", 0.5).is_met);
+        assert!(!Check::at_most("start", 300.0, 301.0, " ms").is_met);
     }
 
     #[test]
-    fn bounds_are_inclusive_where_they_say_at_most() {
-        assert!(cpu(THROUGHPUT_CELL, "produce", 0.5).is_met);
-        assert!(resident(0.25).is_met);
-        assert!(!start(300.0).is_met);
+    fn nothing_measured_meets_nothing() {
+        assert!(!Check::at_least("throughput", 1.5, f64::NAN, " x").is_met);
+        assert!(!cpu(THROUGHPUT_CELL, "produce", f64::NAN).is_met);
     }
 }
