@@ -136,16 +136,6 @@ pub(crate) fn no_readahead(file: &File) -> io::Result<()> {
     Ok(rustix::fs::fadvise(file, 0, None, Advice::Random)?)
 }
 
-/// Starts reading a range into the page cache, without waiting for it.
-pub(crate) fn load(file: &File, start: u64, len: u64) {
-    let _ = rustix::fs::fadvise(
-        file,
-        start,
-        std::num::NonZeroU64::new(len),
-        Advice::WillNeed,
-    );
-}
-
 /// Whether an error says that there is no space left.
 pub(crate) fn is_disk_full(error: &io::Error) -> bool {
     matches!(

@@ -389,9 +389,7 @@ fn read_run(
 
 /// Reads through the page cache, which others may have filled.
 fn read_alone(segment: &Segment, start: u64, end: u64) -> io::Result<Bytes> {
-    let file = segment.file()?;
-    segment.prefetch(file, start, end);
-    read_exact(file, start, usize_of(end - start))
+    read_exact(segment.file()?, start, usize_of(end - start))
 }
 
 fn end_of(row: &Row) -> u64 {

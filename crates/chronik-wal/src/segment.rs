@@ -10,7 +10,7 @@ use std::sync::mpsc::SyncSender;
 use crate::error::OpenError;
 use crate::frame::{u32_at, u64_at};
 use crate::helper::Job;
-use crate::io::{load, no_readahead, open_read};
+use crate::io::{no_readahead, open_read};
 use crate::limits::{BLOCK_BYTES, SORTED_BIT};
 use crate::sealed::RowsFile;
 
@@ -27,16 +27,8 @@ pub struct Segment {
     retired: AtomicBool,
     /// Up to here its bytes are final.
     written: AtomicU64,
-    /// A bit for each window that the kernel was asked to load.
-    windows: [AtomicU64; WINDOWS_PER_SEGMENT / 64],
     helper: SyncSender<Job>,
 }
-
-/// Entries of several groups lie side by side and are mostly read together: the first read of a window loads all of
-/// it with one request to the disk, instead of one for each group's piece.
-const WINDOW_BYTES: u64 = 1 << 20;
-/// Windows that are kept track of; what lies beyond in a larger segment is read piece by piece.
-const WINDOWS_PER_SEGMENT: usize = 256;
 
 impl Segment {
     pub(crate) fn new(number: u32, salt: u32, path: PathBuf, helper: SyncSender<Job>) -> Self {
@@ -49,7 +41,6 @@ impl Segment {
             rows_file: OnceLock::new(),
             retired: AtomicBool::new(false),
             written: AtomicU64::new(0),
-            windows: [const { AtomicU64::new(0) }; WINDOWS_PER_SEGMENT / 64],
             helper,
         }
     }
@@ -103,23 +94,6 @@ impl Segment {
     /// Everything before `position` is on disk and will not change.
     pub(crate) fn grew_to(&self, position: u64) {
         self.written.store(position, Ordering::Release);
-    }
-
-    /// Asks the kernel to load the windows that `start..end` touches, each once. It is advice: a failure costs time.
-    pub(crate) fn prefetch(&self, file: &File, start: u64, end: u64) {
-        let written = self.written();
-        for window in start / WINDOW_BYTES..end.div_ceil(WINDOW_BYTES) {
-            let first_byte = window * WINDOW_BYTES;
-            let Some(bits) = self.windows.get(window as usize / 64) else {
-                return;
-            };
-            let bit = 1 << (window % 64);
-            // A window that is still being written is left alone: the cache would hold what was there before.
-            let is_final = first_byte + WINDOW_BYTES <= written;
-            if is_final && bits.fetch_or(bit, Ordering::Relaxed) & bit == 0 {
-                load(file, first_byte, WINDOW_BYTES);
-            }
-        }
     }
 
     /// Nothing in it is alive: whoever lets go last sends it to the pool.
