@@ -40,6 +40,14 @@ pub const ADMIN_HEADERS: usize = 64;
 pub const ADMIN_BUFFER_BYTES: usize = 16 << 10;
 /// Bytes of an admin request's body.
 pub const ADMIN_BODY_BYTES: usize = 64 << 10;
+/// Bytes of a plan of moves: some 50 for each of 20,000 partitions.
+pub const ADMIN_PLAN_BYTES: usize = 1 << 20;
+/// Things that happened and are remembered for operators.
+pub const EVENTS: usize = 4096;
+/// How often a node looks whether something happened.
+pub const EVENTS_EVERY: Duration = Duration::from_millis(250);
+/// A stream of events ends after so long: its caller goes on with another one.
+pub const EVENTS_STREAM_LIFETIME: Duration = Duration::from_secs(45);
 /// Requests in progress on one admin connection.
 pub const ADMIN_STREAMS: u32 = 16;
 /// How long the head of an admin request may take, the pause before it included.
@@ -80,6 +88,7 @@ const _: () = assert!(CONNECTION_DRAIN.as_secs() + ADMIN_DRAIN.as_secs() < 30);
 // Idempotent clients keep five requests in flight; a bound below that would stall every one of them.
 const _: () = assert!(CONNECTION_REQUESTS >= 5);
 // All admin connections together hold little memory, since they are served before anybody is authenticated.
+const _: () = assert!(EVENTS_STREAM_LIFETIME.as_secs() < ADMIN_CONNECTION_LIFETIME.as_secs());
 const _: () = assert!(ADMIN_CONNECTIONS * ADMIN_BUFFER_BYTES <= 4 << 20);
 // The HTTP library refuses buffers below eight kibibytes.
 const _: () = assert!(ADMIN_BUFFER_BYTES >= 8 << 10);

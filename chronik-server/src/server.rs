@@ -98,6 +98,7 @@ pub async fn run(
         metrics.clone(),
     );
     desk.open(shard.clone(), broker.clone(), outside.peers.clone());
+    let watch = desk.clone().watch(stopping.clone());
     outside.neighbours.open(shard.clone(), broker.clone(), desk);
     let bootstrap = kafka_address(&config, &addresses);
     let (waiting_for, waits_for) = watch::channel(None);
@@ -124,6 +125,7 @@ pub async fn run(
     let mut rooms = JoinSet::new();
     rooms.spawn(life.run(stopping.clone()));
     rooms.spawn(coordinators.run(stopping.clone()));
+    rooms.spawn(watch);
     rooms.spawn(kafka::listener::serve(doors.kafka, door, stopping));
     side.spawn(announce(
         started.health,

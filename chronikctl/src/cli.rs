@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    api, bundle, cluster, completions, consume, context, group, health, help_json, journal,
-    leaders, man, node, partition, produce, raft, schema, status, topic, version,
+    api, bundle, cluster, completions, consume, context, events, group, health, help_json, journal,
+    leaders, man, node, partition, produce, raft, rebalance, schema, status, topic, version,
 };
 use crate::output::{Colour, Format};
 
@@ -127,6 +127,14 @@ pub(crate) enum Command {
     /// Partitions of all topics
     #[command(subcommand, alias = "partitions")]
     Partition(partition::Partition),
+    /// Moves of replicas: plans, and operations that carry them out
+    #[command(subcommand)]
+    Rebalance(rebalance::Rebalance),
+    /// What happens, as it happens
+    #[command(
+        after_help = "Examples:\n  chronikctl events\n  chronikctl events --since 10m --kind LEADER_CHANGED,LEADER_LOST\n  chronikctl events -o jsonl --for 1m"
+    )]
+    Events(events::Args),
     /// Members of the cluster
     #[command(subcommand, alias = "nodes")]
     Node(node::Node),

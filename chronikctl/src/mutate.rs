@@ -109,6 +109,8 @@ pub(crate) async fn carry_out(
     }
     confirm(session, consent, &plan)?;
     let outcome = tokio::select! {
+        biased;
+        // What was begun knows best how to go on after an interruption.
         outcome = act => outcome,
         // An error means that nobody can interrupt.
         Ok(()) = tokio::signal::ctrl_c() => Err(interrupted(&plan)),

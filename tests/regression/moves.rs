@@ -78,7 +78,7 @@ fn a_fourth_node_takes_the_place_of_one_that_leaves() {
     cluster.spawn(&[1, 2, 3]).unwrap();
     cluster.await_ready(&[1, 2, 3]).unwrap();
     create_topic(&cluster);
-    let mut load = Load::start(&cluster);
+    let mut load = Load::start(&cluster, TOPIC, PARTITIONS);
     load.await_line("steady");
 
     cluster.node_mut(4).begin().unwrap();
@@ -171,17 +171,17 @@ fn what_moved_away_is_not_begun_again_after_all_nodes_crashed() {
 }
 
 /// A default librdkafka producer that writes to every partition all the time.
-struct Load {
+pub(crate) struct Load {
     child: Child,
     input: ChildStdin,
     lines: Arc<Mutex<Vec<String>>>,
 }
 
 impl Load {
-    fn start(cluster: &Cluster) -> Load {
+    pub(crate) fn start(cluster: &Cluster, topic: &str, partitions: i32) -> Load {
         const RATE: &str = "200";
         let mut child = python("failover_confluent.py")
-            .args([&cluster.bootstrap(), TOPIC, &PARTITIONS.to_string(), RATE])
+            .args([&cluster.bootstrap(), topic, &partitions.to_string(), RATE])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -202,12 +202,12 @@ impl Load {
         }
     }
 
-    fn say(&mut self, word: &str) {
+    pub(crate) fn say(&mut self, word: &str) {
         writeln!(self.input, "{word}").expect("the load listens");
     }
 
     /// The first line with this beginning.
-    fn await_line(&self, beginning: &'static str) -> String {
+    pub(crate) fn await_line(&self, beginning: &'static str) -> String {
         wait::until(beginning, BOUND, || {
             let lines = self.lines.lock().unwrap();
             lines
@@ -219,7 +219,7 @@ impl Load {
     }
 
     /// Ends the load; nothing may have failed. Returns how many records were sent.
-    fn stop(mut self) -> i64 {
+    pub(crate) fn stop(mut self) -> i64 {
         self.say("stop");
         let summary = self.await_line("sent");
         for gap in self.lines.lock().unwrap().iter() {

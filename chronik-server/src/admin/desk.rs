@@ -12,15 +12,18 @@ use chronik_admin::{AdminError, Code};
 use chronik_core::ids::{GroupUid, NodeId};
 use prost::Message;
 use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
 
 use super::Readiness;
+use super::events::Events;
 use crate::broker::{Broker, View};
+use crate::limits;
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
 use crate::neighbours::{Reply, Request};
 use crate::peer::{CallError, Peers};
 use crate::raft::ShardHandle;
-use crate::raft::inspect::Inspection;
+use crate::raft::inspect::{Inspection, Sight};
 
 /// What a node knows of itself before it has read its log.
 #[derive(Clone, Debug)]
@@ -40,6 +43,7 @@ pub struct Desk {
     pub(super) metrics: Arc<Metrics>,
     pub(super) readiness: watch::Receiver<Readiness>,
     pub(super) log: LogControl,
+    events: Events,
     rooms: OnceLock<Rooms>,
 }
 
@@ -83,6 +87,7 @@ impl Desk {
             metrics,
             readiness,
             log,
+            events: Events::default(),
             rooms: OnceLock::new(),
         }
     }
@@ -104,6 +109,26 @@ impl Desk {
         })
     }
 
+    /// What happened, and what happens.
+    pub(super) fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// Looks again and again whether something happened, until the node stops.
+    pub(crate) async fn watch(self: Arc<Desk>, mut stopping: watch::Receiver<bool>) {
+        let mut ticks = tokio::time::interval(limits::EVENTS_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = stopping.wait_for(|stopping| *stopping) => return,
+                _ = ticks.tick() => {}
+            }
+            if let (Some(view), Ok(sights)) = (self.view(), self.sights().await) {
+                self.events.look(&view, &sights);
+            }
+        }
+    }
+
     /// The state of the cluster as this node knows it, if it knows any.
     pub(super) fn view(&self) -> Option<Arc<View>> {
         self.rooms.get().map(|rooms| rooms.broker.view())
@@ -112,6 +137,12 @@ impl Desk {
     pub(super) async fn inspect(&self) -> Result<Inspection, AdminError> {
         let busy = || AdminError::new(Code::Overloaded, "the node has too much to do, or stops");
         self.rooms()?.shard.inspect().await.ok_or_else(busy)
+    }
+
+    /// Who of the other nodes lives.
+    pub(super) async fn sights(&self) -> Result<Vec<Sight>, AdminError> {
+        let busy = || AdminError::new(Code::Overloaded, "the node has too much to do, or stops");
+        self.rooms()?.shard.sights().await.ok_or_else(busy)
     }
 
     /// Asks every member of the cluster at once, this node among them; one that is silent costs its timeout once.

@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use chronik_admin::v1::cluster_server::{Cluster, ClusterServer};
 use chronik_admin::v1::node_server::{Node, NodeServer};
+use chronik_admin::v1::placement_server::{Placement, PlacementServer};
 use chronik_admin::v1::raft_server::{Raft, RaftServer};
 use chronik_admin::v1::topics_server::{Topics, TopicsServer};
 use chronik_admin::v1::{
-    ClusterView, ClusterViewRequest, Health, HealthRequest, LogLevel, NodeStatus,
-    NodeStatusRequest, RaftHistory, RaftHistoryRequest, RaftStatus, RaftStatusRequest,
-    SetLogLevelRequest, StepDownRequest, Topic, TopicDescribeRequest, TopicList, TopicListRequest,
-    Transfer, TransferRequest,
+    ApplyRequest, CancelRequest, ClusterEvent, ClusterView, ClusterViewRequest, EventsRequest,
+    Health, HealthRequest, LogLevel, NodeRemoved, NodeStatus, NodeStatusRequest, Operation,
+    OperationList, OperationsRequest, PlacementPlan, PlanRequest, RaftHistory, RaftHistoryRequest,
+    RaftStatus, RaftStatusRequest, RemoveNodeRequest, SetLogLevelRequest, StepDownRequest, Topic,
+    TopicDescribeRequest, TopicList, TopicListRequest, Transfer, TransferRequest,
 };
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 use tonic::body::Body;
@@ -42,6 +46,12 @@ pub(super) async fn answer(desk: Arc<Desk>, request: Request<Incoming>) -> Respo
         "chronik.admin.v1.Raft" => {
             RaftServer::new(desk)
                 .max_decoding_message_size(most)
+                .call(request)
+                .await
+        }
+        "chronik.admin.v1.Placement" => {
+            PlacementServer::new(desk)
+                .max_decoding_message_size(limits::ADMIN_PLAN_BYTES)
                 .call(request)
                 .await
         }
@@ -94,6 +104,54 @@ impl Cluster for Door {
         request: tonic::Request<HealthRequest>,
     ) -> Result<Reply<Health>, Status> {
         Ok(Reply::new(self.0.health(request.into_inner()).await?))
+    }
+
+    type EventsStream = BoxStream<'static, Result<ClusterEvent, Status>>;
+
+    async fn events(
+        &self,
+        request: tonic::Request<EventsRequest>,
+    ) -> Result<Reply<Self::EventsStream>, Status> {
+        let events = self.0.events().follow(&request.into_inner());
+        Ok(Reply::new(events.map(Ok).boxed()))
+    }
+}
+
+#[tonic::async_trait]
+impl Placement for Door {
+    async fn plan(
+        &self,
+        request: tonic::Request<PlanRequest>,
+    ) -> Result<Reply<PlacementPlan>, Status> {
+        Ok(Reply::new(self.0.plan(request.into_inner()).await?))
+    }
+
+    async fn apply(
+        &self,
+        request: tonic::Request<ApplyRequest>,
+    ) -> Result<Reply<Operation>, Status> {
+        Ok(Reply::new(self.0.apply(request.into_inner()).await?))
+    }
+
+    async fn operations(
+        &self,
+        request: tonic::Request<OperationsRequest>,
+    ) -> Result<Reply<OperationList>, Status> {
+        Ok(Reply::new(self.0.operations(request.into_inner()).await?))
+    }
+
+    async fn cancel(
+        &self,
+        request: tonic::Request<CancelRequest>,
+    ) -> Result<Reply<Operation>, Status> {
+        Ok(Reply::new(self.0.cancel(request.into_inner()).await?))
+    }
+
+    async fn remove_node(
+        &self,
+        request: tonic::Request<RemoveNodeRequest>,
+    ) -> Result<Reply<NodeRemoved>, Status> {
+        Ok(Reply::new(self.0.remove_node(request.into_inner()).await?))
     }
 }
 

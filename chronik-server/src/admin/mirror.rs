@@ -3,8 +3,13 @@
 use bytes::Bytes;
 use chronik_admin::v1::{ClusterViewRequest, NodeStatusRequest};
 use chronik_admin::{AdminError, Code, Method, Verb};
+use futures_util::StreamExt;
+use http_body_util::StreamBody;
+use hyper::body::Frame;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tonic::Status;
+use tonic::body::Body;
 
 use super::desk::Desk;
 
@@ -35,6 +40,11 @@ pub(super) async fn call(
         ("Raft", "History") => json(desk.history(read(&question)?).await?),
         ("Raft", "StepDown") => json(desk.step_down(read(&question)?).await?),
         ("Raft", "Transfer") => json(desk.transfer(read(&question)?).await?),
+        ("Placement", "Plan") => json(desk.plan(read(&question)?).await?),
+        ("Placement", "Apply") => json(desk.apply(read(&question)?).await?),
+        ("Placement", "Operations") => json(desk.operations(read(&question)?).await?),
+        ("Placement", "Cancel") => json(desk.cancel(read(&question)?).await?),
+        ("Placement", "RemoveNode") => json(desk.remove_node(read(&question)?).await?),
         ("Topics", "List") => json(desk.topic_list(read(&question)?).await?),
         ("Topics", "Describe") => json(desk.topic_describe(read(&question)?).await?),
         (service, rpc) => Err(AdminError::new(
@@ -42,6 +52,16 @@ pub(super) async fn call(
             format!("{service}.{rpc} is in the contract, but not served"),
         )),
     }
+}
+
+/// What happens, a line of JSON for each event, until the caller goes.
+pub(super) fn events(desk: &Desk, question: &Question) -> Result<Body, AdminError> {
+    let events = desk.events().follow(&read(question)?);
+    let lines = events.map(|event| {
+        let line = json(event).map(|line| Frame::data(Bytes::from(format!("{line}\n"))));
+        line.map_err(Status::from)
+    });
+    Ok(Body::new(StreamBody::new(lines)))
 }
 
 /// How a method wants to be called.

@@ -6,12 +6,15 @@
 mod assess;
 mod cluster;
 mod desk;
+mod events;
 mod grpc;
 mod history;
 mod http;
 mod mirror;
 mod names;
 mod node;
+mod operations;
+mod placement;
 mod raft;
 mod readiness;
 mod routes;

@@ -13,7 +13,7 @@ use super::State;
 use super::mirror::{self, Question};
 use crate::limits;
 
-/// An answer, complete before its first byte leaves.
+/// An answer; only events are not complete before its first byte leaves.
 pub(super) type Answer = Response<Body>;
 
 /// Answers one request.
@@ -68,6 +68,12 @@ async fn call(state: &State, method: &Method, request: Request<Incoming>) -> Ans
             Err(refusal) => return refusal,
         },
     };
+    if method.is_stream {
+        return match mirror::events(&state.desk, &question) {
+            Ok(body) => answer_of(StatusCode::OK, "application/x-ndjson", body),
+            Err(refusal) => refuse(&refusal),
+        };
+    }
     match mirror::call(&state.desk, method, question).await {
         Ok(answer) => text(StatusCode::OK, "application/json", format!("{answer}\n")),
         Err(refusal) => refuse(&refusal),
@@ -75,7 +81,11 @@ async fn call(state: &State, method: &Method, request: Request<Incoming>) -> Ans
 }
 
 async fn body(request: Request<Incoming>) -> Result<Bytes, Answer> {
-    let body = Limited::new(request.into_body(), limits::ADMIN_BODY_BYTES);
+    let most = match request.uri().path() {
+        "/v1/placement/apply" => limits::ADMIN_PLAN_BYTES,
+        _ => limits::ADMIN_BODY_BYTES,
+    };
+    let body = Limited::new(request.into_body(), most);
     match body.collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(failed) => Err(error(
@@ -192,7 +202,11 @@ fn refuse(refusal: &AdminError) -> Answer {
 }
 
 fn text(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Body::new(Full::new(body.into())));
+    answer_of(status, content_type, Body::new(Full::new(body.into())))
+}
+
+fn answer_of(status: StatusCode, content_type: &'static str, body: Body) -> Answer {
+    let mut answer = Response::new(body);
     *answer.status_mut() = status;
     answer
         .headers_mut()

@@ -1,19 +1,21 @@
 //! Replicas that move to other nodes, and nodes that leave: each one proposal.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use chronik_core::catalog::{Command, Move, Outcome, Refused, TopicOutcome};
+use chronik_core::catalog::{Command, Move, Outcome, Refused, Topic, TopicOutcome};
 use chronik_core::ids::NodeId;
 
 use super::{Broker, ProposeError};
 
 impl Broker {
-    /// Says who shall hold these partitions; each has its own result. Success means that the moves have begun.
+    /// Says who shall hold these partitions; each has its own result. Success means that the moves have begun, and
+    /// shows the topic as it is since then.
     pub async fn move_replicas(
         &self,
         moves: Vec<Move>,
         timeout: Duration,
-    ) -> Result<Vec<Result<(), Refused>>, ProposeError> {
+    ) -> Result<Vec<Result<Arc<Topic>, Refused>>, ProposeError> {
         if moves.is_empty() {
             return Ok(Vec::new());
         }
@@ -37,9 +39,9 @@ impl Broker {
     }
 }
 
-fn result(outcome: TopicOutcome) -> Result<(), Refused> {
+fn result(outcome: TopicOutcome) -> Result<Arc<Topic>, Refused> {
     match outcome {
-        TopicOutcome::Moved(_) => Ok(()),
+        TopicOutcome::Moved(topic) => Ok(topic),
         TopicOutcome::Refused(refused) => Err(refused),
         other => unreachable!("a move was proposed, not {other:?}"),
     }

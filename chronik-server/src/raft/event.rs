@@ -15,7 +15,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::gossip::Leads;
 use super::history::Change;
-use super::inspect::{Inspection, Transfer};
+use super::inspect::{Inspection, Sight, Transfer};
 use super::recovery::Belong;
 use crate::metrics::EventKind;
 use crate::peer::{GroupMessage, Liveness};
@@ -79,6 +79,10 @@ pub(crate) enum Event {
     },
     /// This node is about to lead a group because an operator wants it.
     Hold(GroupUid),
+    /// Who of the other nodes lives, as far as is known here.
+    Sights {
+        reply: oneshot::Sender<Vec<Sight>>,
+    },
     /// When groups changed their leaders.
     History {
         reply: oneshot::Sender<Vec<Change>>,
@@ -132,7 +136,9 @@ impl Event {
             Event::ProducerId { .. } | Event::ProducerIds(_) => EventKind::ProducerId,
             Event::Trim { .. } => EventKind::Trim,
             Event::Describe { .. } => EventKind::Describe,
-            Event::Inspect { .. } | Event::History { .. } => EventKind::Inspect,
+            Event::Inspect { .. } | Event::Sights { .. } | Event::History { .. } => {
+                EventKind::Inspect
+            }
             Event::Transfer(_) | Event::Hold(_) => EventKind::Transfer,
             Event::Producers { .. } => EventKind::Producers,
             Event::KeepState { .. } => EventKind::KeepState,

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::event::{AppendError, Event, Hint, ReadError};
 use super::gossip::Leads;
 use super::history::Change;
-use super::inspect::{Inspection, Transfer, TransferError, Transferring};
+use super::inspect::{Inspection, Sight, Transfer, TransferError, Transferring};
 use super::recovery::Belong;
 use crate::metrics::{Metrics, Queue};
 use crate::peer::{GroupMessage, Liveness};
@@ -81,6 +81,13 @@ impl ShardHandle {
         let (reply, inspection) = oneshot::channel();
         self.offer(Event::Inspect { reply });
         inspection.await.ok()
+    }
+
+    /// Who of the other nodes lives; none if the shard ends or has too much to do.
+    pub(crate) async fn sights(&self) -> Option<Vec<Sight>> {
+        let (reply, sights) = oneshot::channel();
+        self.offer(Event::Sights { reply });
+        sights.await.ok()
     }
 
     /// This node is about to lead a group because an operator wants it.

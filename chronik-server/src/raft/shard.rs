@@ -187,6 +187,7 @@ impl Shard {
             } => self.trim_records(group, offset, reply),
             Event::Describe { groups, reply } => _ = reply.send(self.describe(&groups)),
             Event::Inspect { reply } => _ = reply.send(self.inspect()),
+            Event::Sights { reply } => _ = reply.send(self.elections.sights(Instant::now())),
             Event::History { reply } => _ = reply.send(self.history.changes()),
             Event::Hold(group) => self.keep_leading(group),
             Event::Transfer(transfer) => self.transfer_for_operator(transfer),

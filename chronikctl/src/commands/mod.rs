@@ -7,6 +7,7 @@ pub(crate) mod cluster;
 pub(crate) mod completions;
 pub(crate) mod consume;
 pub(crate) mod context;
+pub(crate) mod events;
 pub(crate) mod group;
 pub(crate) mod health;
 pub(crate) mod help_json;
@@ -17,6 +18,7 @@ pub(crate) mod node;
 pub(crate) mod partition;
 pub(crate) mod produce;
 pub(crate) mod raft;
+pub(crate) mod rebalance;
 pub(crate) mod schema;
 pub(crate) mod status;
 pub(crate) mod topic;
@@ -53,6 +55,11 @@ pub(crate) async fn run(session: &Session, command: &Command) -> Result<Said, Fa
             let listed = partition::run(session, partition).await;
             listed.map(Said::from)
         }
+        Command::Rebalance(rebalance) => {
+            let moved = rebalance::run(session, rebalance).await;
+            moved.map(Said::from)
+        }
+        Command::Events(args) => events::run(session, args).await.map(Said::Printed),
         Command::Topic(topic) => topic::run(session, topic).await.map(Said::from),
         Command::Group(group) => group::run(session, group).await.map(Said::from),
         Command::Produce(args) => produce::run(session, args).await,
@@ -79,6 +86,10 @@ pub(crate) fn is_read(command: &Command) -> bool {
         Command::Topic(topic) => matches!(topic, topic::Topic::List(_) | topic::Topic::Describe(_)),
         Command::Group(group) => matches!(group, group::Group::List(_) | group::Group::Describe(_)),
         Command::Leaders(leaders) => matches!(leaders, leaders::Leaders::Show),
+        Command::Rebalance(rebalance) => matches!(
+            rebalance,
+            rebalance::Rebalance::Plan(_) | rebalance::Rebalance::Status(_)
+        ),
         Command::Partition(partition) => !matches!(partition, partition::Partition::Move(_)),
         Command::Cluster(cluster) => matches!(cluster, cluster::Cluster::Status(_)),
         _ => false,

@@ -1,6 +1,7 @@
 //! The only place that prints: one answer in any of six forms, on standard output; everything else on standard error.
 
 mod confirm;
+mod progress;
 mod style;
 mod table;
 mod words;
@@ -15,6 +16,7 @@ use crate::clock;
 use crate::exit::{Failure, Verdict};
 
 pub(crate) use confirm::ask;
+pub(crate) use progress::Progress;
 pub(crate) use style::{Paint, Tone};
 pub(crate) use table::{Cell, Column, Table};
 pub(crate) use words::{bytes, duration_ms, plural};

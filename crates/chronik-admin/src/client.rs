@@ -18,6 +18,7 @@ use tonic::codegen::http::{Request, Response, Uri};
 use crate::error::{AdminError, Code};
 use crate::v1::cluster_client::ClusterClient;
 use crate::v1::node_client::NodeClient;
+use crate::v1::placement_client::PlacementClient;
 use crate::v1::raft_client::RaftClient;
 use crate::v1::topics_client::TopicsClient;
 
@@ -43,6 +44,9 @@ pub struct Client {
 pub struct Channel {
     sender: SendRequest<Body>,
 }
+
+/// What happens, as it comes.
+pub type Events = tonic::Streaming<crate::v1::ClusterEvent>;
 
 /// Answers may name every group of a large cluster.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
@@ -100,6 +104,11 @@ impl Client {
 
     pub fn raft(&self) -> RaftClient<Channel> {
         RaftClient::with_origin(self.channel.clone(), self.origin.clone())
+            .max_decoding_message_size(MAX_ANSWER_BYTES)
+    }
+
+    pub fn placement(&self) -> PlacementClient<Channel> {
+        PlacementClient::with_origin(self.channel.clone(), self.origin.clone())
             .max_decoding_message_size(MAX_ANSWER_BYTES)
     }
 

@@ -39,6 +39,8 @@ pub struct Method {
     pub verb: Verb,
     pub path: &'static str,
     pub impact: Impact,
+    /// It answers with one object after the other, a line each by HTTP.
+    pub is_stream: bool,
     pub role: Role,
     pub summary: &'static str,
     pub request: fn() -> Schema,
@@ -71,6 +73,15 @@ pub const METHODS: &[Method] = &[
         "/v1/cluster/health",
         "Whether everything is as it should be, and if not, what is not.",
     ),
+    Method {
+        is_stream: true,
+        ..read::<v1::EventsRequest, v1::ClusterEvent>(
+            "Cluster",
+            "Events",
+            "/v1/cluster/events",
+            "What happens, from now on or from a while ago on, until the caller goes.",
+        )
+    },
     read::<v1::RaftStatusRequest, v1::RaftStatus>(
         "Raft",
         "Status",
@@ -94,6 +105,36 @@ pub const METHODS: &[Method] = &[
         "Transfer",
         "/v1/raft/transfer",
         "The leader of a group hands over to a named node.",
+    ),
+    read::<v1::PlanRequest, v1::PlacementPlan>(
+        "Placement",
+        "Plan",
+        "/v1/placement/plan",
+        "What would have to move to reach a goal. Nothing is changed.",
+    ),
+    write::<v1::ApplyRequest, v1::Operation>(
+        "Placement",
+        "Apply",
+        "/v1/placement/apply",
+        "Begins the moves of a plan, if every partition still is where the plan says.",
+    ),
+    read::<v1::OperationsRequest, v1::OperationList>(
+        "Placement",
+        "Operations",
+        "/v1/placement/operations",
+        "Moves that were ordered together, with how far they are.",
+    ),
+    write::<v1::CancelRequest, v1::Operation>(
+        "Placement",
+        "Cancel",
+        "/v1/placement/cancel",
+        "Brings back what has not arrived yet.",
+    ),
+    write::<v1::RemoveNodeRequest, v1::NodeRemoved>(
+        "Placement",
+        "RemoveNode",
+        "/v1/placement/remove-node",
+        "Lets a node leave for good that holds nothing any more.",
     ),
     read::<v1::TopicListRequest, v1::TopicList>(
         "Topics",
@@ -128,6 +169,7 @@ const fn read<Q: JsonSchema, A: JsonSchema>(
         verb: Verb::Get,
         path,
         impact: Impact::Read,
+        is_stream: false,
         role: Role::Viewer,
         summary,
         request: schema::<Q>,

@@ -67,9 +67,16 @@ fn parameters(request: &Value) -> Value {
 
 fn responses(method: &Method) -> Value {
     let mut responses = Map::new();
+    let (description, form) = match method.is_stream {
+        true => (
+            "One object in each line, for as long as the caller listens.",
+            "application/x-ndjson",
+        ),
+        false => ("The answer.", "application/json"),
+    };
     let answer = json!({
-        "description": "The answer.",
-        "content": { "application/json": { "schema": (method.response)() } },
+        "description": description,
+        "content": { form: { "schema": (method.response)() } },
     });
     responses.insert("200".to_owned(), answer);
     let refusal = json!({

@@ -18,6 +18,12 @@ fn every_route_answers_as_the_document_says_and_nothing_breaks_it() {
     for (path, operations) in document["paths"].as_object().unwrap() {
         for (verb, operation) in operations.as_object().unwrap() {
             let verb = verb.to_uppercase();
+            let forms = &operation["responses"]["200"]["content"];
+            if forms["application/json"].is_null() {
+                // It ends when the caller goes: `ctl/moves.rs` follows it.
+                assert_eq!(path, "/v1/cluster/events");
+                continue;
+            }
             let sensible = match path.as_str() {
                 "/v1/topics/describe" => (format!("{path}?name=orders"), String::new()),
                 "/v1/raft/step-down" => (
@@ -28,6 +34,7 @@ fn every_route_answers_as_the_document_says_and_nothing_breaks_it() {
                     path.clone(),
                     r#"{"group":"orders/0","to":9,"dry_run":true}"#.to_owned(),
                 ),
+                "/v1/placement/plan" => (format!("{path}?goal=balance"), String::new()),
                 "/v1/node/log-level" => (path.clone(), r#"{"level":"info"}"#.to_owned()),
                 _ => (path.clone(), String::new()),
             };

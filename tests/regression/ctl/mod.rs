@@ -2,6 +2,7 @@
 
 mod local;
 mod mirror;
+mod moves;
 mod raft;
 mod records;
 mod words;
@@ -39,15 +40,21 @@ struct Ended {
 
 impl Three {
     fn start() -> Three {
+        Three::with_later(0)
+    }
+
+    /// Three nodes that run, and addresses for others that may join.
+    fn with_later(later: usize) -> Three {
         let dir = test_dir();
         let cluster = ChronikOptions::new(server(), dir.path())
             .with("group.initial_rebalance_delay", "0ms")
-            .cluster(ALL.len());
+            .cluster_with_later(ALL.len(), later);
         let mut three = Three {
             cluster: cluster.expect("three nodes"),
             dir,
         };
-        three.cluster.start().expect("three ready nodes");
+        three.cluster.spawn(&ALL).expect("three processes");
+        three.cluster.await_ready(&ALL).expect("three ready nodes");
         three
     }
 

@@ -52,7 +52,7 @@ pub(in crate::kafka) async fn handle(
         };
         let row = ReassignablePartitionResponse::default().with_partition_index(index);
         match result {
-            Ok(()) => row.with_error_message(None),
+            Ok(_) => row.with_error_message(None),
             Err(refused) => row
                 .with_error_code(ErrorCode::from(&refused).number())
                 .with_error_message(Some(text(&refused.to_string()))),

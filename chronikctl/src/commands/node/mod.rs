@@ -1,6 +1,8 @@
 //! `chronikctl node`: members of the cluster.
 
+mod decommission;
 mod describe;
+mod drain;
 mod list;
 mod log_level;
 
@@ -27,6 +29,20 @@ pub(crate) enum Node {
         after_help = "Examples:\n  chronikctl node log-level 3 debug --yes\n  chronikctl node log-level 3 info,chronik_server::raft=debug"
     )]
     LogLevel(log_level::Args),
+    /// Moves everything away from a node
+    #[command(
+        after_help = "Examples:\n  chronikctl node drain 3 --dry-run\n  chronikctl node drain 3 --yes --within 1h"
+    )]
+    Drain(drain::Args),
+    /// Gives a new or drained node its share
+    #[command(
+        visible_alias = "add",
+        after_help = "Examples:\n  chronikctl node undrain 4 --yes"
+    )]
+    Undrain(drain::Args),
+    /// Lets a node that holds nothing leave for good
+    #[command(after_help = "Examples:\n  chronikctl node decommission 3 --yes")]
+    Decommission(decommission::Args),
 }
 
 pub(crate) async fn run(session: &Session, node: &Node) -> Result<Answer, Failure> {
@@ -34,5 +50,8 @@ pub(crate) async fn run(session: &Session, node: &Node) -> Result<Answer, Failur
         Node::List(_) => list::run(session).await,
         Node::Describe(args) => describe::run(session, args).await,
         Node::LogLevel(args) => log_level::run(session, args).await,
+        Node::Drain(args) => drain::drain(session, args).await,
+        Node::Undrain(args) => drain::fill(session, args).await,
+        Node::Decommission(args) => decommission::run(session, args).await,
     }
 }

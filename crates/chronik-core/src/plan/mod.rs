@@ -2,6 +2,7 @@
 
 pub mod membership;
 pub mod placement;
+pub mod rebalance;
 
 #[cfg(test)]
 mod tests;

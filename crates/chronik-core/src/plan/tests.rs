@@ -123,3 +123,176 @@ fn a_learner_that_lags_does_not_vote_yet() {
         Some(vec![Change::Voter(4), Change::Remove(3)])
     );
 }
+
+mod rebalance {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
+    use crate::ids::{GroupUid, NodeId};
+    use crate::plan::rebalance::{Change, Goal, Impossible, Layout, Placed, plan};
+
+    fn nodes(count: u64, racks: u64) -> BTreeMap<NodeId, Option<String>> {
+        let rack = |id: u64| (racks > 0).then(|| format!("rack-{}", id % racks));
+        (1..=count).map(|id| (NodeId(id), rack(id))).collect()
+    }
+
+    /// Any layout on the first nodes; the others are empty.
+    fn layouts() -> impl Strategy<Value = Layout> {
+        let sizes = (3u64..7, 0u64..3, 0u64..4);
+        sizes.prop_flat_map(|(used, more, racks)| {
+            let order: Vec<u64> = (1..=used).collect();
+            let placed = (0usize..3, Just(order).prop_shuffle(), 1usize..4);
+            let partitions = prop::collection::vec(placed, 1..40);
+            partitions.prop_map(move |partitions| {
+                let numbered = partitions.into_iter().enumerate();
+                let placed = numbered.map(|(number, (topic, order, factor))| Placed {
+                    group: GroupUid(1024 + number as u64),
+                    topic,
+                    replicas: order.into_iter().take(factor).map(NodeId).collect(),
+                    is_moving: false,
+                });
+                Layout {
+                    nodes: nodes(used + more, racks),
+                    partitions: placed.collect(),
+                }
+            })
+        })
+    }
+
+    fn check_sound(layout: &Layout, changes: &[Change]) {
+        let after = layout.after(changes);
+        for (before, after) in layout.partitions.iter().zip(&after.partitions) {
+            let distinct: BTreeSet<&NodeId> = after.replicas.iter().collect();
+            assert_eq!(distinct.len(), before.replicas.len(), "{after:?}");
+            assert!(
+                after
+                    .replicas
+                    .iter()
+                    .all(|node| layout.nodes.contains_key(node))
+            );
+        }
+        assert!(changes.iter().all(|change| change.from != change.to));
+    }
+
+    fn domains(layout: &Layout, replicas: &[NodeId]) -> usize {
+        let domain = |node: &NodeId| match &layout.nodes[node] {
+            Some(rack) => rack.clone(),
+            None => node.to_string(),
+        };
+        replicas.iter().map(domain).collect::<BTreeSet<_>>().len()
+    }
+
+    fn copies(changes: &[Change]) -> usize {
+        changes.iter().map(Change::copies).sum()
+    }
+
+    proptest! {
+        #[test]
+        fn balance_is_reached_with_the_fewest_copies(layout in layouts()) {
+            let layout = Layout { nodes: nodes(layout.nodes.len() as u64, 0), ..layout };
+            let changes = plan(&layout, Goal::Balance).unwrap();
+            check_sound(&layout, &changes);
+            let before: Vec<usize> = layout.shares().values().map(|share| share.0).collect();
+            let total: usize = before.iter().sum();
+            let (least, most) = (total / before.len(), total.div_ceil(before.len()));
+            let shares = layout.after(&changes).shares();
+            for (holds, _) in shares.values() {
+                prop_assert!((least..=most).contains(holds), "{shares:?}");
+            }
+            let above: usize = before.iter().map(|holds| holds.saturating_sub(most)).sum();
+            let below: usize = before.iter().map(|holds| least.saturating_sub(*holds)).sum();
+            // Nobody can do with less: what is too much has to go, and what is missing has to come.
+            prop_assert_eq!(copies(&changes), above.max(below));
+            prop_assert_eq!(plan(&layout.after(&changes), Goal::Balance).unwrap(), vec![]);
+        }
+
+        #[test]
+        fn no_plan_puts_replicas_into_fewer_racks(layout in layouts(), leaves in 1u64..4) {
+            for goal in [Goal::Balance, Goal::Fill(NodeId(1)), Goal::Leaders] {
+                let changes = plan(&layout, goal).unwrap();
+                check_sound(&layout, &changes);
+                for change in &changes {
+                    prop_assert!(domains(&layout, &change.to) >= domains(&layout, &change.from));
+                }
+                prop_assert_eq!(&changes, &plan(&layout, goal).unwrap());
+            }
+            let node = NodeId(leaves);
+            match plan(&layout, Goal::Drain(node)) {
+                Ok(changes) => {
+                    check_sound(&layout, &changes);
+                    let held = layout.shares()[&node].0;
+                    prop_assert_eq!(copies(&changes), held);
+                    prop_assert_eq!(layout.after(&changes).shares()[&node].0, 0);
+                }
+                Err(refused) => {
+                    let is_full = matches!(refused, Impossible::NoRoom { .. });
+                    prop_assert!(is_full, "{refused}");
+                }
+            }
+        }
+
+        #[test]
+        fn leaders_are_evened_out_without_a_copy(layout in layouts()) {
+            let layout = Layout {
+                partitions: layout.partitions.into_iter().map(|mut placed| {
+                    // Everybody may lead everything: then nothing is in the way of an even share.
+                    let missing = layout.nodes.keys().filter(|node| !placed.replicas.contains(node));
+                    let missing: Vec<NodeId> = missing.copied().collect();
+                    placed.replicas.extend(missing);
+                    placed
+                }).collect(),
+                nodes: layout.nodes,
+            };
+            let changes = plan(&layout, Goal::Leaders).unwrap();
+            prop_assert_eq!(copies(&changes), 0);
+            let shares = layout.after(&changes).shares();
+            let leads = shares.values().map(|share| share.1);
+            prop_assert!(leads.clone().max().unwrap() - leads.min().unwrap() <= 1, "{shares:?}");
+        }
+    }
+
+    fn three_of_each(partitions: u64, nodes_there: u64) -> Layout {
+        let placed = |number: u64| Placed {
+            group: GroupUid(1024 + number),
+            topic: 0,
+            replicas: (0..3)
+                .map(|place| NodeId((number + place) % 3 + 1))
+                .collect(),
+            is_moving: false,
+        };
+        Layout {
+            nodes: nodes(nodes_there, 0),
+            partitions: (0..partitions).map(placed).collect(),
+        }
+    }
+
+    #[test]
+    fn a_fourth_node_gets_its_share_and_nothing_else_is_copied() {
+        let layout = three_of_each(12, 4);
+        for goal in [Goal::Balance, Goal::Fill(NodeId(4))] {
+            let changes = plan(&layout, goal).unwrap();
+            assert_eq!(copies(&changes), 9);
+            let shares = layout.after(&changes).shares();
+            assert!(shares.values().all(|share| *share == (9, 3)), "{shares:?}");
+        }
+    }
+
+    #[test]
+    fn what_has_nowhere_to_go_or_moves_already_stays() {
+        let layout = three_of_each(6, 3);
+        let refused = plan(&layout, Goal::Drain(NodeId(2))).unwrap_err();
+        let node = NodeId(2);
+        let partitions = 6;
+        assert_eq!(refused, Impossible::NoRoom { node, partitions });
+        let mut layout = three_of_each(6, 4);
+        layout.partitions[0].is_moving = true;
+        let refused = plan(&layout, Goal::Drain(node)).unwrap_err();
+        let partitions = 1;
+        assert_eq!(refused, Impossible::Moving { node, partitions });
+        let changes = plan(&layout, Goal::Balance).unwrap();
+        assert!(changes.iter().all(|change| change.group != GroupUid(1024)));
+        let unknown = plan(&layout, Goal::Fill(NodeId(9))).unwrap_err();
+        assert_eq!(unknown, Impossible::UnknownNode(NodeId(9)));
+    }
+}

@@ -1,0 +1,379 @@
+//! What happened: two looks at the cluster are compared, and every difference is one event.
+//!
+//! The newest events are remembered, so that whoever comes late or was cut off sees what went on.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chronik_admin::v1::{ClusterEvent, EventsRequest};
+use chronik_core::catalog::Catalog;
+use chronik_core::ids::{GroupUid, NodeId};
+use futures_util::Stream;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+use super::names;
+use crate::broker::{Leader, View};
+use crate::clock;
+use crate::limits;
+use crate::raft::inspect::Sight;
+
+/// The newest events, and a bell for those who wait for more.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Events {
+    ring: Arc<Mutex<Ring>>,
+    bell: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Ring {
+    /// The number of the first event that is remembered.
+    first: u64,
+    events: VecDeque<ClusterEvent>,
+    seen: Option<Picture>,
+}
+
+/// The cluster at one moment, as this node knows it.
+#[derive(Clone, Debug, Default)]
+struct Picture {
+    catalog: Catalog,
+    groups: BTreeMap<GroupUid, Group>,
+    silent: BTreeSet<NodeId>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Group {
+    leader: Leader,
+    lagging: Vec<NodeId>,
+}
+
+impl Events {
+    /// Compares what is with what was.
+    pub(super) fn look(&self, view: &View, sights: &[Sight]) {
+        let seen = Picture::of(view, sights);
+        let mut ring = self.ring();
+        let before = ring.seen.replace(seen);
+        let (Some(before), Some(seen)) = (before, &ring.seen) else {
+            return;
+        };
+        let mut news = differences(&before, seen);
+        if news.is_empty() {
+            return;
+        }
+        let now = clock::wall_ms().unsigned_abs();
+        // The clock may be set back, but what comes later has a later time.
+        let at_ms = ring
+            .events
+            .back()
+            .map_or(now, |last| now.max(last.at_ms + 1));
+        for event in &mut news {
+            event.at_ms = at_ms;
+        }
+        let next = ring.push(news);
+        drop(ring);
+        self.bell.send_replace(next);
+    }
+
+    /// Remembered events that are asked for, and then those that come.
+    pub(super) fn follow(
+        &self,
+        request: &EventsRequest,
+    ) -> impl Stream<Item = ClusterEvent> + Send + 'static {
+        let now = clock::wall_ms().unsigned_abs();
+        let since = match (request.within_ms, request.after_ms) {
+            (0, 0) => now,
+            (0, after) => after,
+            (within, after) => after.max(now.saturating_sub(within)),
+        };
+        let next = self.ring().first_after(since);
+        let until = Instant::now() + limits::EVENTS_STREAM_LIFETIME;
+        let state = (self.ring.clone(), self.bell.subscribe(), next);
+        futures_util::stream::unfold(state, move |(ring, mut bell, next)| async move {
+            loop {
+                bell.mark_unchanged();
+                let found = lock(&ring).at(next);
+                if let Some((number, event)) = found {
+                    return Some((event, (ring, bell, number + 1)));
+                }
+                timeout_at(until, bell.changed()).await.ok()?.ok()?;
+            }
+        })
+    }
+
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        lock(&self.ring)
+    }
+}
+
+fn lock(ring: &Mutex<Ring>) -> MutexGuard<'_, Ring> {
+    ring.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Ring {
+    fn push(&mut self, news: Vec<ClusterEvent>) -> u64 {
+        self.events.extend(news);
+        let surplus = self.events.len().saturating_sub(limits::EVENTS);
+        self.events.drain(..surplus);
+        self.first += surplus as u64;
+        self.first + self.events.len() as u64
+    }
+
+    fn first_after(&self, at_ms: u64) -> u64 {
+        let older = self.events.partition_point(|event| event.at_ms <= at_ms);
+        self.first + older as u64
+    }
+
+    /// The event of this number, or the first that is remembered.
+    fn at(&self, number: u64) -> Option<(u64, ClusterEvent)> {
+        let number = number.max(self.first);
+        let place = usize::try_from(number - self.first).ok()?;
+        self.events.get(place).map(|event| (number, event.clone()))
+    }
+}
+
+impl Picture {
+    fn of(view: &View, sights: &[Sight]) -> Picture {
+        let topics = view.catalog.topics.values();
+        let partitions = topics.flat_map(|topic| &topic.partitions);
+        let groups = partitions.map(|partition| {
+            let replicas = partition.replicas.iter().copied();
+            let group = Group {
+                leader: view.leader(partition.group),
+                lagging: replicas
+                    .filter(|node| !view.is_in_sync(partition.group, *node))
+                    .collect(),
+            };
+            (partition.group, group)
+        });
+        let meta = Group {
+            leader: view.leader(GroupUid::META),
+            lagging: Vec::new(),
+        };
+        let silent = sights.iter().filter(|sight| !sight.is_alive);
+        Picture {
+            catalog: view.catalog.clone(),
+            groups: groups.chain([(GroupUid::META, meta)]).collect(),
+            silent: silent.map(|sight| sight.node).collect(),
+        }
+    }
+}
+
+fn differences(before: &Picture, after: &Picture) -> Vec<ClusterEvent> {
+    let mut news = about_nodes(before, after);
+    if before.catalog.version != after.catalog.version {
+        news.extend(about_catalog(&before.catalog, &after.catalog));
+    }
+    let changed = after.groups.iter().filter_map(|(uid, group)| {
+        let known = before.groups.get(uid)?;
+        (known != group).then_some((uid, known, group))
+    });
+    let mut changed = changed.peekable();
+    if changed.peek().is_some() {
+        let names = names::all(&after.catalog);
+        for (uid, known, group) in changed {
+            if let Some(named) = names.get(uid) {
+                news.extend(about_group(&named.name, known, group));
+            }
+        }
+    }
+    news
+}
+
+fn about_nodes(before: &Picture, after: &Picture) -> Vec<ClusterEvent> {
+    let event = |kind: &str, node: &NodeId, what: &str| ClusterEvent {
+        node_id: Some(node.0),
+        ..event(kind, format!("node {node} {what}"))
+    };
+    let (old, new) = (&before.catalog.nodes, &after.catalog.nodes);
+    let joined = new.keys().filter(|node| !old.contains_key(*node));
+    let left = old.keys().filter(|node| !new.contains_key(*node));
+    let silent = after.silent.difference(&before.silent);
+    let back = before.silent.difference(&after.silent);
+    let joined = joined.map(|node| event("NODE_JOINED", node, "joined the cluster"));
+    let left = left.map(|node| event("NODE_LEFT", node, "left the cluster"));
+    let silent = silent.map(|node| event("NODE_SILENT", node, "does not answer"));
+    let back = back.map(|node| event("NODE_BACK", node, "answers again"));
+    joined.chain(left).chain(silent).chain(back).collect()
+}
+
+fn about_catalog(before: &Catalog, after: &Catalog) -> Vec<ClusterEvent> {
+    let mut news = Vec::new();
+    for topic in before.topics.values() {
+        if after.topic_by_id(topic.id).is_none() {
+            news.push(event(
+                "TOPIC_DELETED",
+                format!("topic {} is gone", topic.name),
+            ));
+        }
+    }
+    for topic in after.topics.values() {
+        let Some(known) = before.topic_by_id(topic.id) else {
+            let count = topic.partitions.len();
+            let message = format!("topic {} is there, with {count} partitions", topic.name);
+            news.push(event("TOPIC_CREATED", message));
+            continue;
+        };
+        if Arc::ptr_eq(known, topic) {
+            continue;
+        }
+        let pairs = known.partitions.iter().zip(&topic.partitions);
+        for (number, (old, new)) in pairs.enumerate() {
+            let group = format!("{}/{number}", topic.name);
+            let (from, to) = (listed(&new.before), listed(&new.replicas));
+            let told = match (old.moved_at == new.moved_at, new.is_moving()) {
+                (false, _) => ("MOVE_BEGUN", format!("{group} moves from {from} to {to}")),
+                (true, false) if old.is_moving() => {
+                    ("MOVE_DONE", format!("{group} has moved to {to}"))
+                }
+                _ => continue,
+            };
+            news.push(ClusterEvent {
+                group: Some(group),
+                ..event(told.0, told.1)
+            });
+        }
+    }
+    news
+}
+
+fn about_group(name: &str, before: &Group, after: &Group) -> Vec<ClusterEvent> {
+    let about = |kind: &str, node: Option<NodeId>, message: String| ClusterEvent {
+        group: Some(name.to_owned()),
+        node_id: node.map(|node| node.0),
+        term: u64::try_from(after.leader.epoch).ok(),
+        ..event(kind, message)
+    };
+    let mut news = Vec::new();
+    let epoch = after.leader.epoch;
+    match (before.leader.node, after.leader.node) {
+        (old, Some(new)) if before.leader != after.leader => {
+            let was = old.map_or_else(|| "nobody".to_owned(), |old| format!("node {old}"));
+            let message = format!("{name}: node {new} leads in term {epoch}, {was} did before");
+            news.push(about("LEADER_CHANGED", Some(new), message));
+        }
+        (Some(old), None) => {
+            let message = format!("{name}: nobody leads, node {old} did before");
+            news.push(about("LEADER_LOST", Some(old), message));
+        }
+        _ => {}
+    }
+    let fell = after
+        .lagging
+        .iter()
+        .filter(|node| !before.lagging.contains(node));
+    let rose = before
+        .lagging
+        .iter()
+        .filter(|node| !after.lagging.contains(node));
+    news.extend(fell.map(|node| {
+        let message = format!("{name}: node {node} does not keep up");
+        about("IN_SYNC_SHRUNK", Some(*node), message)
+    }));
+    news.extend(rose.map(|node| {
+        let message = format!("{name}: node {node} keeps up again");
+        about("IN_SYNC_GREW", Some(*node), message)
+    }));
+    news
+}
+
+fn event(kind: &str, message: String) -> ClusterEvent {
+    ClusterEvent {
+        kind: kind.to_owned(),
+        message,
+        ..ClusterEvent::default()
+    }
+}
+
+fn listed(nodes: &[NodeId]) -> String {
+    let numbers: Vec<String> = nodes.iter().map(ToString::to_string).collect();
+    numbers.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::StreamExt;
+
+    use super::*;
+
+    const GROUP: GroupUid = GroupUid::META;
+
+    fn led(node: Option<u64>, epoch: i32, lagging: &[u64]) -> Picture {
+        let group = Group {
+            leader: Leader {
+                node: node.map(NodeId),
+                epoch,
+            },
+            lagging: lagging.iter().copied().map(NodeId).collect(),
+        };
+        Picture {
+            groups: BTreeMap::from([(GROUP, group)]),
+            ..Picture::default()
+        }
+    }
+
+    fn kinds(before: &Picture, after: &Picture) -> Vec<String> {
+        let news = differences(before, after).into_iter();
+        news.map(|event| event.kind).collect()
+    }
+
+    #[test]
+    fn every_difference_is_one_event() {
+        let before = led(Some(1), 3, &[2]);
+        assert_eq!(kinds(&before, &before), Vec::<String>::new());
+        let mut after = led(None, 4, &[3]);
+        after.silent.insert(NodeId(1));
+        let told = [
+            "NODE_SILENT",
+            "LEADER_LOST",
+            "IN_SYNC_SHRUNK",
+            "IN_SYNC_GREW",
+        ];
+        assert_eq!(kinds(&before, &after), told);
+        assert_eq!(
+            kinds(&after, &led(Some(2), 5, &[3])),
+            ["NODE_BACK", "LEADER_CHANGED"]
+        );
+        let again = differences(&before, &led(Some(1), 4, &[2]));
+        assert_eq!(
+            again[0].message,
+            "meta: node 1 leads in term 4, node 1 did before"
+        );
+        assert_eq!((again[0].node_id, again[0].term), (Some(1), Some(4)));
+    }
+
+    #[tokio::test]
+    async fn who_comes_late_gets_what_is_remembered_and_then_what_comes() {
+        let events = Events::default();
+        let happens = |at_ms| ClusterEvent {
+            at_ms,
+            ..event("LEADER_LOST", String::new())
+        };
+        let next = events.ring().push(vec![happens(10), happens(20)]);
+        events.bell.send_replace(next);
+        let request = EventsRequest {
+            within_ms: 0,
+            after_ms: 10,
+        };
+        let mut stream = Box::pin(events.follow(&request));
+        assert_eq!(stream.next().await.unwrap().at_ms, 20);
+        let more = async {
+            let next = events.ring().push(vec![happens(30)]);
+            events.bell.send_replace(next);
+        };
+        let (event, ()) = tokio::join!(stream.next(), more);
+        assert_eq!(event.unwrap().at_ms, 30);
+    }
+
+    #[test]
+    fn the_oldest_events_are_forgotten() {
+        let mut ring = Ring::default();
+        let many = (0..limits::EVENTS as u64 + 3).map(|at_ms| ClusterEvent {
+            at_ms,
+            ..ClusterEvent::default()
+        });
+        let next = ring.push(many.collect());
+        assert_eq!((ring.first, next), (3, limits::EVENTS as u64 + 3));
+        assert_eq!(ring.at(0).unwrap().1.at_ms, 3);
+        assert_eq!(ring.first_after(4), 5);
+    }
+}

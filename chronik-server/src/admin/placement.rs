@@ -1,0 +1,304 @@
+//! Where replicas should be: plans that change nothing, and orders that begin what a plan says.
+
+use std::time::Duration;
+
+use chronik_admin::v1::{
+    ApplyRequest, CancelRequest, Expect, Move, NodeRemoved, NodeShare, Operation, PlacementPlan,
+    PlanRequest, RemoveNodeRequest,
+};
+use chronik_admin::{AdminError, Code};
+use chronik_core::catalog::{self, Catalog, Partition, Refused, Topic};
+use chronik_core::ids::{GroupUid, NodeId};
+use chronik_core::plan::rebalance::{self, Change, Goal, Impossible, Layout};
+use tracing::info;
+
+use super::desk::Desk;
+use super::names;
+use crate::broker::ProposeError;
+
+/// How long an order may take until it is in the catalog.
+const ORDER_TIMEOUT: Duration = Duration::from_secs(4);
+
+impl Desk {
+    /// What would have to move to reach a goal.
+    pub(super) async fn plan(&self, request: PlanRequest) -> Result<PlacementPlan, AdminError> {
+        let goal = goal(&request)?;
+        let view = self.rooms()?.broker.view();
+        let catalog = &view.catalog;
+        let sights = self.sights().await?;
+        let is_alive = |node: NodeId| {
+            let sight = sights.iter().find(|sight| sight.node == node);
+            node == self.about.node || sight.is_some_and(|sight| sight.is_alive)
+        };
+        let layout = Layout::of(catalog, is_alive);
+        let changes = rebalance::plan(&layout, goal).map_err(impossible)?;
+        let names = names::all(catalog);
+        let wanted = |change: &Change| Move {
+            group: names[&change.group].name.clone(),
+            from: numbers(&change.from),
+            to: numbers(&change.to),
+        };
+        let copies = changes.iter().map(|change| change.copies() as u64);
+        let reorders = changes.iter().filter(|change| change.copies() == 0);
+        let moving = layout.partitions.iter().filter(|placed| placed.is_moving);
+        Ok(PlacementPlan {
+            cluster_id: catalog.cluster_id.to_string(),
+            catalog_version: catalog.version,
+            goal: request.goal,
+            node_id: request.node_id,
+            moves: changes.iter().map(wanted).collect(),
+            copies: copies.sum(),
+            reorders: reorders.count() as u64,
+            nodes: shares(catalog, &layout, &layout.after(&changes)),
+            moving: moving.count() as u64,
+        })
+    }
+
+    /// Begins moves, if every partition is where it is said to be.
+    pub(super) async fn apply(&self, request: ApplyRequest) -> Result<Operation, AdminError> {
+        let rooms = self.rooms()?;
+        let view = rooms.broker.view();
+        check_cluster(&view.catalog, request.expect.as_ref())?;
+        let stale: Vec<String> = differences(&view.catalog, &request.moves)?;
+        if !stale.is_empty() {
+            let message = format!("the layout has changed: {}", stale.join("; "));
+            return Err(AdminError::new(Code::Stale, message).hint("chronikctl rebalance plan"));
+        }
+        if request.moves.is_empty() {
+            let message = "there is nothing to move";
+            return Err(AdminError::new(Code::InvalidArgument, message));
+        }
+        if request.dry_run {
+            return Ok(Operation {
+                partitions: request.moves.len() as u64,
+                ..Operation::default()
+            });
+        }
+        let wanted = request.moves.iter().map(|one| {
+            let (topic, number, _) = locate(&view.catalog, &one.group)?;
+            let replicas = one.to.iter().map(|node| NodeId(*node)).collect();
+            Ok(moved(topic, number, Some(replicas)))
+        });
+        let wanted: Result<Vec<catalog::Move>, AdminError> = wanted.collect();
+        let operation = self.order(wanted?).await?;
+        info!(
+            request = request.request_id,
+            operation,
+            partitions = request.moves.len(),
+            "an operator moves partitions"
+        );
+        self.operation(operation).await
+    }
+
+    /// Brings back the partitions of an operation that have not arrived.
+    pub(super) async fn cancel(&self, request: CancelRequest) -> Result<Operation, AdminError> {
+        let rooms = self.rooms()?;
+        let view = rooms.broker.view();
+        check_cluster(&view.catalog, request.expect.as_ref())?;
+        let present = self.operation(request.operation_id).await?;
+        if present.moves.is_empty() {
+            let message = format!("operation {} has arrived already", request.operation_id);
+            return Err(
+                AdminError::new(Code::Blocked, format!("NOTHING_TO_CANCEL: {message}"))
+                    .hint("chronikctl rebalance status"),
+            );
+        }
+        if request.dry_run {
+            return Ok(present);
+        }
+        let wanted = present.moves.iter().map(|one| {
+            let (topic, number, _) = locate(&view.catalog, &one.group)?;
+            Ok(moved(topic, number, None))
+        });
+        let wanted: Result<Vec<catalog::Move>, AdminError> = wanted.collect();
+        let operation = self.order(wanted?).await?;
+        info!(
+            request = request.request_id,
+            cancelled = request.operation_id,
+            operation,
+            "an operator brings partitions back"
+        );
+        self.operation(operation).await
+    }
+
+    /// Lets a node leave for good.
+    pub(super) async fn remove_node(
+        &self,
+        request: RemoveNodeRequest,
+    ) -> Result<NodeRemoved, AdminError> {
+        let rooms = self.rooms()?;
+        let view = rooms.broker.view();
+        check_cluster(&view.catalog, request.expect.as_ref())?;
+        let node = NodeId(request.node_id);
+        if request.dry_run {
+            return Ok(NodeRemoved {
+                node_id: node.0,
+                dry_run: true,
+            });
+        }
+        let removed = rooms.broker.remove_node(node, ORDER_TIMEOUT).await;
+        removed.map_err(not_ordered)?.map_err(refused)?;
+        info!(request = request.request_id, %node, "an operator lets a node leave");
+        Ok(NodeRemoved {
+            node_id: node.0,
+            dry_run: false,
+        })
+    }
+
+    /// One proposal for all moves; the version of the catalog that has them is the number of the operation.
+    async fn order(&self, wanted: Vec<catalog::Move>) -> Result<u64, AdminError> {
+        let numbers: Vec<u32> = wanted.iter().map(|one| one.partition).collect();
+        let broker = &self.rooms()?.broker;
+        let ordered = broker.move_replicas(wanted, ORDER_TIMEOUT).await;
+        let ordered = ordered.map_err(not_ordered)?;
+        let mut operation = 0;
+        for (topic, number) in ordered.into_iter().zip(numbers) {
+            let partition = &topic.map_err(refused)?.partitions[number as usize];
+            operation = partition.moved_at;
+        }
+        Ok(operation)
+    }
+}
+
+/// The partition that is called so.
+pub(super) fn locate<'a>(
+    catalog: &'a Catalog,
+    name: &str,
+) -> Result<(&'a Topic, u32, &'a Partition), AdminError> {
+    let uid = names::find(catalog, name)?;
+    let mut found = catalog.topics.values().flat_map(|topic| {
+        let numbered = (0u32..).zip(&topic.partitions);
+        numbered.map(move |(number, partition)| (&**topic, number, partition))
+    });
+    let found = found.find(|(_, _, partition)| partition.group == uid);
+    found.ok_or_else(|| {
+        let message = "the metadata group moves with its nodes, not by itself";
+        debug_assert_eq!(uid, GroupUid::META);
+        AdminError::new(Code::InvalidArgument, message).hint("chronikctl node decommission")
+    })
+}
+
+pub(super) fn numbers(nodes: &[NodeId]) -> Vec<u64> {
+    nodes.iter().map(|node| node.0).collect()
+}
+
+/// Where partitions are not where moves expect them.
+fn differences(catalog: &Catalog, moves: &[Move]) -> Result<Vec<String>, AdminError> {
+    let mut found = Vec::new();
+    for one in moves {
+        let name = &one.group;
+        match locate(catalog, name) {
+            Err(error) if error.code == Code::NotFound => found.push(format!("{name} is gone")),
+            Err(error) => return Err(error),
+            Ok((_, _, partition)) if partition.is_moving() => {
+                found.push(format!("{name} moves already"));
+            }
+            Ok((_, _, partition)) if numbers(&partition.replicas) != one.from => {
+                let (present, from) = (numbers(&partition.replicas), &one.from);
+                found.push(format!("{name} is on {present:?}, not on {from:?}"));
+            }
+            Ok(_) => {
+                let is_known = |node: &&u64| catalog.nodes.contains_key(&NodeId(**node));
+                let mut strangers = one.to.iter().filter(|node| !is_known(node));
+                found.extend(strangers.next().map(|node| format!("node {node} is gone")));
+            }
+        }
+    }
+    found.dedup();
+    Ok(found)
+}
+
+fn goal(request: &PlanRequest) -> Result<Goal, AdminError> {
+    match (request.goal.as_str(), request.node_id) {
+        ("balance", None) => Ok(Goal::Balance),
+        ("leaders", None) => Ok(Goal::Leaders),
+        ("drain", Some(node)) => Ok(Goal::Drain(NodeId(node))),
+        ("fill", Some(node)) => Ok(Goal::Fill(NodeId(node))),
+        (other, _) => Err(
+            AdminError::new(Code::InvalidArgument, format!("{other:?} is no goal"))
+                .hint("goal is balance or leaders, or drain or fill with a node_id"),
+        ),
+    }
+}
+
+fn shares(catalog: &Catalog, before: &Layout, after: &Layout) -> Vec<NodeShare> {
+    let (old, new) = (before.shares(), after.shares());
+    let share = |node: &NodeId| {
+        let member = catalog.nodes.get(node);
+        let (held, led) = old.get(node).copied().unwrap_or_default();
+        let (holds, leads) = new.get(node).copied().unwrap_or_default();
+        NodeShare {
+            node_id: node.0,
+            rack: member.and_then(|member| member.rack.clone()),
+            reachable: before.nodes.contains_key(node),
+            replicas_before: held as u64,
+            replicas_after: holds as u64,
+            preferred_before: led as u64,
+            preferred_after: leads as u64,
+        }
+    };
+    let mut nodes: Vec<NodeId> = catalog.nodes.keys().copied().collect();
+    nodes.extend(old.keys().filter(|node| !catalog.nodes.contains_key(*node)));
+    nodes.iter().map(share).collect()
+}
+
+fn moved(topic: &Topic, partition: u32, replicas: Option<Vec<NodeId>>) -> catalog::Move {
+    catalog::Move {
+        topic: topic.id,
+        partition,
+        replicas,
+    }
+}
+
+fn check_cluster(catalog: &Catalog, expect: Option<&Expect>) -> Result<(), AdminError> {
+    let expected = expect.and_then(|expect| expect.cluster_id.as_deref());
+    let present = &*catalog.cluster_id;
+    match expected.filter(|expected| *expected != present) {
+        None => Ok(()),
+        Some(expected) => {
+            let message = format!("this is cluster {present}, not {expected}");
+            Err(AdminError::new(Code::WrongCluster, message).hint("chronikctl context list"))
+        }
+    }
+}
+
+fn impossible(refused: Impossible) -> AdminError {
+    match refused {
+        Impossible::UnknownNode(_) => {
+            AdminError::new(Code::NotFound, refused.to_string()).hint("chronikctl node list")
+        }
+        Impossible::NoRoom { .. } => {
+            AdminError::new(Code::Blocked, format!("NO_ROOM: {refused}")).hint("add a node first")
+        }
+        Impossible::Moving { .. } => {
+            let message = format!("OPERATION_RUNNING: {refused}");
+            AdminError::new(Code::Blocked, message).hint("chronikctl rebalance status")
+        }
+    }
+}
+
+fn refused(refused: Refused) -> AdminError {
+    match &refused {
+        Refused::UnknownNode(_) | Refused::UnknownPartition | Refused::UnknownTopic => {
+            AdminError::new(Code::NotFound, refused.to_string()).hint("chronikctl node list")
+        }
+        Refused::StillHolds { node, .. } => {
+            let message = format!("STILL_HOLDS: {refused}");
+            AdminError::new(Code::Blocked, message).hint(format!("chronikctl node drain {node}"))
+        }
+        Refused::NoMove => {
+            AdminError::new(Code::Stale, refused.to_string()).hint("chronikctl rebalance status")
+        }
+        _ => AdminError::new(Code::Blocked, refused.to_string()),
+    }
+}
+
+fn not_ordered(error: ProposeError) -> AdminError {
+    let code = match &error {
+        ProposeError::NotLeader(_) => Code::NoLeader,
+        ProposeError::TimedOut => Code::Deadline,
+        ProposeError::Stopping => Code::NotReady,
+        ProposeError::DiskFull => Code::Overloaded,
+    };
+    AdminError::new(code, error.to_string()).hint("chronikctl raft status --group meta")
+}

@@ -1,0 +1,178 @@
+//! How fast an operation goes: rate, time that is left, and whether it stands still. Nothing here looks at a clock.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use chronik_admin::v1::Operation;
+
+use crate::output::{duration_ms, plural};
+
+/// What was copied when.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pace {
+    /// Entries of partitions that were seen on their way: done and wanted.
+    seen: BTreeMap<String, (u64, u64)>,
+    marks: VecDeque<(Instant, u64)>,
+    moved_on: Option<Instant>,
+    done_partitions: u64,
+}
+
+/// The rate is that of the last while.
+const WINDOW: Duration = Duration::from_secs(10);
+/// Without any progress for so long, an operation stands still.
+const STALLED_AFTER: Duration = Duration::from_secs(10);
+
+impl Pace {
+    /// Takes in how far the operation is.
+    pub(crate) fn note(&mut self, now: Instant, operation: &Operation) {
+        // What is not on its way any more has arrived.
+        for (name, (done, total)) in &mut self.seen {
+            if !operation.moves.iter().any(|one| one.group == *name) {
+                *done = *total;
+            }
+        }
+        for one in &operation.moves {
+            let entries = (one.entries_done, one.entries_total);
+            self.seen.insert(one.group.clone(), entries);
+        }
+        let copied = self.copied();
+        let is_further = self.marks.back().is_none_or(|(_, before)| copied > *before)
+            || operation.done > self.done_partitions;
+        if is_further || self.moved_on.is_none() {
+            self.moved_on = Some(now);
+        }
+        self.done_partitions = operation.done;
+        self.marks.push_back((now, copied));
+        while self.marks.len() > 2 && self.marks.front().is_some_and(|(at, _)| now - *at > WINDOW) {
+            self.marks.pop_front();
+        }
+    }
+
+    /// Entries in a second.
+    pub(crate) fn rate(&self) -> u64 {
+        let (Some((begin, first)), Some((end, last))) = (self.marks.front(), self.marks.back())
+        else {
+            return 0;
+        };
+        let seconds = (*end - *begin).as_secs_f64();
+        match seconds > 0.0 {
+            true => (last.saturating_sub(*first) as f64 / seconds) as u64,
+            false => 0,
+        }
+    }
+
+    /// How long it will take at this rate.
+    pub(crate) fn left(&self) -> Option<Duration> {
+        let total: u64 = self.seen.values().map(|(_, total)| total).sum();
+        let missing = total.saturating_sub(self.copied());
+        match (self.rate(), missing) {
+            (_, 0) | (0, _) => None,
+            (rate, missing) => Some(Duration::from_secs(missing.div_ceil(rate))),
+        }
+    }
+
+    /// For how long nothing was done, if that is too long.
+    pub(crate) fn stalled(&self) -> Option<Duration> {
+        let (now, _) = self.marks.back()?;
+        let silence = *now - self.moved_on?;
+        (silence >= STALLED_AFTER).then_some(silence)
+    }
+
+    /// One line: how far, how fast, how long, and what is in the way.
+    pub(crate) fn line(&self, operation: &Operation) -> String {
+        let (id, done, partitions) = (operation.operation_id, operation.done, operation.partitions);
+        let mut line = format!("operation {id}: {done}/{}", plural(partitions, "partition"));
+        if operation.moves.is_empty() {
+            return line;
+        }
+        let total: u64 = self.seen.values().map(|(_, total)| total).sum();
+        line.push_str(&format!(", {}/{total} entries", self.copied()));
+        if let Some(left) = self.left() {
+            let ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+            line.push_str(&format!(", {}/s, {} left", self.rate(), duration_ms(ms)));
+        }
+        if let Some(silence) = self.stalled() {
+            let ms = u64::try_from(silence.as_millis()).unwrap_or(u64::MAX);
+            let causes = operation
+                .moves
+                .iter()
+                .filter(|one| !one.waits_for.is_empty());
+            let cause = causes
+                .map(|one| format!("{}: {}", one.group, one.waits_for))
+                .next();
+            let cause = cause.unwrap_or_else(|| "no cause is known".to_owned());
+            line.push_str(&format!(", STALLED for {}: {cause}", duration_ms(ms)));
+        }
+        line
+    }
+
+    fn copied(&self) -> u64 {
+        self.seen
+            .values()
+            .map(|(done, total)| done.min(total))
+            .sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chronik_admin::v1::MoveState;
+
+    use super::*;
+
+    fn operation(done: u64, entries_done: u64, waits_for: &str) -> Operation {
+        let one = MoveState {
+            group: "orders/0".to_owned(),
+            entries_total: 1000,
+            entries_done,
+            waits_for: waits_for.to_owned(),
+            ..MoveState::default()
+        };
+        Operation {
+            operation_id: 7,
+            partitions: 2,
+            done,
+            moves: vec![one],
+            ..Operation::default()
+        }
+    }
+
+    #[test]
+    fn rate_and_rest_come_from_the_last_while() {
+        let begin = Instant::now();
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        let mut pace = Pace::default();
+        pace.note(at(0), &operation(0, 100, ""));
+        assert_eq!((pace.rate(), pace.left()), (0, None));
+        pace.note(at(4), &operation(0, 500, ""));
+        assert_eq!(pace.rate(), 100);
+        assert_eq!(
+            pace.line(&operation(0, 500, "")),
+            "operation 7: 0/2 partitions, 500/1000 entries, 100/s, 5.0s left"
+        );
+    }
+
+    #[test]
+    fn what_stands_still_says_why() {
+        let begin = Instant::now();
+        let mut pace = Pace::default();
+        let silent = operation(1, 500, "node 4 does not answer");
+        for second in 0..=12 {
+            pace.note(begin + Duration::from_secs(second), &silent);
+        }
+        let line = pace.line(&silent);
+        assert!(
+            line.ends_with("STALLED for 12.0s: orders/0: node 4 does not answer"),
+            "{line}"
+        );
+        pace.note(begin + Duration::from_secs(13), &operation(1, 501, ""));
+        assert_eq!(pace.stalled(), None);
+        let over = Operation {
+            done: 2,
+            moves: Vec::new(),
+            ..silent
+        };
+        pace.note(begin + Duration::from_secs(14), &over);
+        assert_eq!(pace.line(&over), "operation 7: 2/2 partitions");
+    }
+}
