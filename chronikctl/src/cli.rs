@@ -9,6 +9,7 @@ use crate::commands::{
     leaders, man, node, partition, produce, raft, rebalance, schema, status, topic, version,
 };
 use crate::output::{Colour, Format};
+use crate::tui;
 
 /// Sees and steers a Chronik cluster from a command line.
 ///
@@ -154,6 +155,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  chronikctl consume greetings\n  chronikctl consume orders -p 0 --from end -f\n  chronikctl consume orders -o jsonl | jq .value"
     )]
     Consume(consume::Args),
+    /// A live view of the cluster
+    #[command(
+        after_help = "Examples:\n  chronikctl tui\n  chronikctl tui --view partitions --read-only\n  chronikctl tui --snapshot --size 120x40\n  chronikctl tui --replay night.jsonl --speed 10"
+    )]
+    Tui(tui::Args),
     /// The cluster as a whole, and clusters on this machine
     #[command(subcommand)]
     Cluster(cluster::Cluster),

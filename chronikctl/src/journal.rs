@@ -11,7 +11,10 @@ use crate::session::Session;
 
 /// Writes down a change and what came of it. A journal that cannot be written stops nothing, but is told.
 pub(crate) fn write(session: &Session, cluster_id: &str, request_id: &str, outcome: &str) {
-    let command: Vec<String> = std::env::args().collect();
+    let command = match &session.instead {
+        Some(command) => command.split(' ').map(str::to_owned).collect(),
+        None => std::env::args().collect::<Vec<String>>(),
+    };
     let entry = json!({
         "ts": clock::now(),
         "who": session.settings.user,

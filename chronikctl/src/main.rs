@@ -15,6 +15,7 @@ mod output;
 mod session;
 #[cfg(test)]
 mod tests;
+mod tui;
 mod watch;
 
 use std::process::ExitCode;

@@ -16,6 +16,8 @@ use crate::kafka::Kafka;
 /// Settings, and ways to the cluster.
 pub(crate) struct Session {
     pub(crate) settings: Settings,
+    /// The command that does what is done here, where no command line says it.
+    pub(crate) instead: Option<String>,
 }
 
 /// The next address is tried when one has not answered for so long.
@@ -23,7 +25,10 @@ const STAGGER: Duration = Duration::from_millis(150);
 
 impl Session {
     pub(crate) fn new(settings: Settings) -> Session {
-        Session { settings }
+        Session {
+            settings,
+            instead: None,
+        }
     }
 
     /// Asks the nodes of the context until one answers; a silent one costs little while others are there.

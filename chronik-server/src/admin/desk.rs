@@ -295,9 +295,14 @@ impl Desk {
             return Vec::new();
         };
         let view = rooms.broker.view();
-        let known = view.catalog.nodes.keys().copied();
-        let configured = rooms.broker.settings().peers.iter().copied();
-        let mut members: Vec<NodeId> = known.chain(configured).collect();
+        let catalog = &view.catalog;
+        let known = catalog.nodes.keys().copied();
+        // A founder may never have come; one that left for good is in the configuration still, and no member.
+        let expected = match catalog.cluster_id.is_empty() {
+            true => &rooms.broker.settings().peers,
+            false => &catalog.meta_voters,
+        };
+        let mut members: Vec<NodeId> = known.chain(expected.iter().copied()).collect();
         members.sort_unstable();
         members.dedup();
         members

@@ -79,6 +79,7 @@ pub(crate) const COMMANDS: &[Entry] = &[
     destructive("group delete", "ItemList", Needs::Kafka),
     write("produce", "Produced", Needs::Kafka),
     bare("consume", Needs::Kafka),
+    bare("tui", Needs::Admin),
     read("cluster status", "ClusterStatus", Needs::Admin),
     read("cluster health", "Health", Needs::Admin),
     write("cluster up", "LocalCluster", Needs::Nothing),

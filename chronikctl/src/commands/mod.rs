@@ -60,6 +60,7 @@ pub(crate) async fn run(session: &Session, command: &Command) -> Result<Said, Fa
             moved.map(Said::from)
         }
         Command::Events(args) => events::run(session, args).await.map(Said::Printed),
+        Command::Tui(args) => crate::tui::run(session, args).await.map(Said::Printed),
         Command::Topic(topic) => topic::run(session, topic).await.map(Said::from),
         Command::Group(group) => group::run(session, group).await.map(Said::from),
         Command::Produce(args) => produce::run(session, args).await,

@@ -26,18 +26,18 @@ pub(crate) struct Args {
 /// One group.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct GroupDescription {
-    group: String,
-    state: String,
+    pub(crate) group: String,
+    pub(crate) state: String,
     protocol: String,
-    coordinator: i32,
-    members: Vec<Member>,
-    partitions: Vec<Position>,
+    pub(crate) coordinator: i32,
+    pub(crate) members: Vec<Member>,
+    pub(crate) partitions: Vec<Position>,
     /// Over all partitions whose end is known.
-    total_lag: i64,
+    pub(crate) total_lag: i64,
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Member {
+pub(crate) struct Member {
     member_id: String,
     client_id: String,
     host: String,
@@ -46,16 +46,16 @@ struct Member {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Position {
-    topic: String,
-    partition: i32,
-    committed: i64,
+pub(crate) struct Position {
+    pub(crate) topic: String,
+    pub(crate) partition: i32,
+    pub(crate) committed: i64,
     /// None while the partition has no leader to ask.
     start: Option<i64>,
-    end: Option<i64>,
-    lag: Option<i64>,
+    pub(crate) end: Option<i64>,
+    pub(crate) lag: Option<i64>,
     /// Records that were not consumed are gone.
-    below_start: bool,
+    pub(crate) below_start: bool,
     member_id: Option<String>,
 }
 
@@ -76,16 +76,22 @@ const PARTITIONS: [Column; 7] = [
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failure> {
     let mut kafka = session.kafka().await?;
     session.check_cluster(&kafka.cluster_id)?;
-    let coordinator = coordinator(&mut kafka, &args.group).await?;
-    let described = describe(&mut kafka, coordinator, &args.group).await?;
+    let group = read(&mut kafka, &args.group).await?;
+    Ok(answer(&kafka.cluster_id, &group))
+}
+
+/// All that is known of one group.
+pub(crate) async fn read(kafka: &mut Kafka, name: &str) -> Result<GroupDescription, Failure> {
+    let coordinator = coordinator(kafka, name).await?;
+    let described = describe(kafka, coordinator, name).await?;
     let members: Vec<Member> = described.members.iter().map(member).collect();
-    let committed = committed(&mut kafka, coordinator, &args.group).await?;
+    let committed = committed(kafka, coordinator, name).await?;
     if described.group_state.as_str() == "Dead" && committed.is_empty() {
-        return Err(refusal(69, &format!("group {}", args.group), None));
+        return Err(refusal(69, &format!("group {name}"), None));
     }
     let mut partitions = Vec::new();
     for (topic, offsets) in committed {
-        let (start, end) = edges(&mut kafka, &topic).await;
+        let (start, end) = edges(kafka, &topic).await;
         for (partition, committed) in offsets {
             let name = format!("{topic}/{partition}");
             let owner = members
@@ -104,16 +110,15 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failur
             });
         }
     }
-    let group = GroupDescription {
-        group: args.group.clone(),
+    Ok(GroupDescription {
+        group: name.to_owned(),
         state: described.group_state.to_string(),
         protocol: described.protocol_data.to_string(),
         coordinator,
         total_lag: partitions.iter().filter_map(|position| position.lag).sum(),
         members,
         partitions,
-    };
-    Ok(answer(&kafka.cluster_id, &group))
+    })
 }
 
 pub(super) async fn coordinator(kafka: &mut Kafka, group: &str) -> Result<i32, Failure> {

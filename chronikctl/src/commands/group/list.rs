@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::exit::{Failure, Verdict};
-use crate::kafka::check;
+use crate::kafka::{Kafka, check};
 use crate::output::{Answer, Column, Table, Warning, note};
 use crate::session::Session;
 
@@ -19,8 +19,8 @@ pub(crate) struct GroupList {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct GroupSummary {
-    group: String,
+pub(crate) struct GroupSummary {
+    pub(crate) group: String,
     state: String,
     protocol_type: String,
     coordinator: i32,
@@ -38,6 +38,31 @@ const COLUMNS: [Column; 4] = [
 pub(super) async fn run(session: &Session) -> Result<Answer, Failure> {
     let mut kafka = session.kafka().await?;
     session.check_cluster(&kafka.cluster_id)?;
+    let (groups, warnings) = read(&mut kafka).await;
+    let mut table = Table::new(&COLUMNS);
+    for group in &groups {
+        table.row(vec![
+            group.group.as_str().into(),
+            group.state.as_str().into(),
+            group.protocol_type.as_str().into(),
+            group.coordinator.into(),
+        ]);
+    }
+    if groups.is_empty() {
+        note("no groups");
+    }
+    let mut answer = Answer::of("GroupList", &kafka.cluster_id, &GroupList { groups });
+    answer.rows = answer.data["groups"].as_array().cloned();
+    answer.tables.push(table);
+    if !warnings.is_empty() {
+        answer.verdict = Verdict::SomeFailed;
+    }
+    answer.warnings = warnings;
+    Ok(answer)
+}
+
+/// All groups, and the brokers whose groups are missing.
+pub(crate) async fn read(kafka: &mut Kafka) -> (Vec<GroupSummary>, Vec<Warning>) {
     let mut groups = Vec::new();
     let mut warnings = Vec::new();
     for node in kafka.nodes() {
@@ -65,24 +90,5 @@ pub(super) async fn run(session: &Session) -> Result<Answer, Failure> {
         }
     }
     groups.sort_by(|one, other| one.group.cmp(&other.group));
-    let mut table = Table::new(&COLUMNS);
-    for group in &groups {
-        table.row(vec![
-            group.group.as_str().into(),
-            group.state.as_str().into(),
-            group.protocol_type.as_str().into(),
-            group.coordinator.into(),
-        ]);
-    }
-    if groups.is_empty() {
-        note("no groups");
-    }
-    let mut answer = Answer::of("GroupList", &kafka.cluster_id, &GroupList { groups });
-    answer.rows = answer.data["groups"].as_array().cloned();
-    answer.tables.push(table);
-    if !warnings.is_empty() {
-        answer.verdict = Verdict::SomeFailed;
-    }
-    answer.warnings = warnings;
-    Ok(answer)
+    (groups, warnings)
 }

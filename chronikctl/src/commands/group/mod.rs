@@ -1,8 +1,8 @@
 //! `chronikctl group`: consumer groups, by Kafka's protocol.
 
 mod delete;
-mod describe;
-mod list;
+pub(crate) mod describe;
+pub(crate) mod list;
 mod seek;
 
 use clap::Subcommand;

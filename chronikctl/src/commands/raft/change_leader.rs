@@ -108,6 +108,22 @@ pub(super) async fn transfer(session: &Session, args: &Transfer) -> Result<Answe
     change(session, &args.group, Some(args.to), &args.watched).await
 }
 
+/// The same for another face of this program, with its defaults.
+pub(crate) async fn hand_over(
+    session: &Session,
+    group: &str,
+    to: Option<u64>,
+    consent: Consent,
+) -> Result<Answer, Failure> {
+    let watched = Watched {
+        expect_term: None,
+        settle: Duration::from_secs(1),
+        within: Duration::from_secs(30),
+        consent,
+    };
+    change(session, group, to, &watched).await
+}
+
 async fn change(
     session: &Session,
     group: &str,

@@ -10,7 +10,7 @@ use crate::exit::Failure;
 use crate::output::Answer;
 use crate::session::Session;
 
-pub(crate) use change_leader::LeaderChange;
+pub(crate) use change_leader::{LeaderChange, hand_over};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Raft {
