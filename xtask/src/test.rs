@@ -81,6 +81,7 @@ fn require_tools() -> Outcome {
     maven::require_java()?;
     foreign::require("python3", "apt-get install -y python3-venv")?;
     foreign::require("kcat", "apt-get install -y kcat")?;
+    foreign::require("tmux", "apt-get install -y tmux")?;
     foreign::require("g++", "apt-get install -y g++")?;
     foreign::require("make", "apt-get install -y make")?;
     foreign::require("mkfs.ext4", "apt-get install -y e2fsprogs")?;

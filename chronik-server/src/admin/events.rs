@@ -159,6 +159,10 @@ impl Picture {
 }
 
 fn differences(before: &Picture, after: &Picture) -> Vec<ClusterEvent> {
+    // A node that learns of its cluster, or of it again after a start, sees nothing happen.
+    if before.catalog.cluster_id != after.catalog.cluster_id {
+        return Vec::new();
+    }
     let mut news = about_nodes(before, after);
     if before.catalog.version != after.catalog.version {
         news.extend(about_catalog(&before.catalog, &after.catalog));

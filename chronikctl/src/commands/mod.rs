@@ -85,7 +85,10 @@ pub(crate) fn is_read(command: &Command) -> bool {
         Command::Raft(raft) => matches!(raft, raft::Raft::Status(_) | raft::Raft::History(_)),
         Command::Node(node) => matches!(node, node::Node::List(_) | node::Node::Describe(_)),
         Command::Topic(topic) => matches!(topic, topic::Topic::List(_) | topic::Topic::Describe(_)),
-        Command::Group(group) => matches!(group, group::Group::List(_) | group::Group::Describe(_)),
+        Command::Group(group) => matches!(
+            group,
+            group::Group::List(_) | group::Group::Describe(_) | group::Group::Lag(_)
+        ),
         Command::Leaders(leaders) => matches!(leaders, leaders::Leaders::Show),
         Command::Rebalance(rebalance) => matches!(
             rebalance,

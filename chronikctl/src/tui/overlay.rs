@@ -152,7 +152,7 @@ impl State {
             Wish::Slower => return self.pace_up(false),
             Wish::Help => self.overlay = Some(Overlay::Help),
             Wish::Suspend => return vec![Effect::Suspend],
-            Wish::Quit => return vec![Effect::Quit],
+            Wish::Quit => return self.quit(),
         }
         Vec::new()
     }
@@ -310,6 +310,7 @@ impl State {
         };
         if is_yes {
             self.told = Some((Tone::Plain, format!("{} ...", action.title())));
+            self.is_acting = true;
             return vec![Effect::Act(action)];
         }
         self.overlay = Some(Overlay::Confirm {

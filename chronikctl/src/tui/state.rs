@@ -41,6 +41,8 @@ pub(crate) struct State {
     pub(crate) overlay: Option<Overlay>,
     /// What came of the last action.
     pub(crate) told: Option<(Tone, String)>,
+    /// Whether an action is under way, whose end the journal waits for.
+    pub(super) is_acting: bool,
     /// Which problem of the strip was visited last.
     problem: usize,
 }
@@ -121,8 +123,13 @@ impl State {
             Event::Planned(action, plan) => {
                 self.overlay = Some(Overlay::planned(self, action, plan))
             }
-            Event::Done(Ok(line)) => self.told = Some((Tone::Good, line)),
-            Event::Done(Err(line)) => self.told = Some((Tone::Bad, line)),
+            Event::Done(done) => {
+                self.is_acting = false;
+                self.told = Some(match done {
+                    Ok(line) => (Tone::Good, line),
+                    Err(line) => (Tone::Bad, line),
+                });
+            }
         }
         Vec::new()
     }
@@ -277,6 +284,17 @@ impl State {
                 since_ms: self.now_ms,
             }),
         };
+    }
+
+    /// The end, unless an action is under way: then it takes a second key.
+    pub(super) fn quit(&mut self) -> Vec<Effect> {
+        if !self.is_acting {
+            return vec![Effect::Quit];
+        }
+        self.is_acting = false;
+        let line = "an action is under way: q again leaves it alone, and out of the journal";
+        self.told = Some((Tone::Warn, line.to_owned()));
+        Vec::new()
     }
 
     /// One of the steps next to the present interval.

@@ -5,6 +5,7 @@ mod mirror;
 mod moves;
 mod raft;
 mod records;
+mod view;
 mod words;
 
 use std::fs::{self, File};

@@ -189,6 +189,10 @@ fn groups_show_how_far_they_are_behind() {
     );
     let list = three.data(&["group", "list", "-o", "json"]);
     assert_eq!(list["groups"][0]["group"], "billing", "{list}");
+    let lag = three.data(&["group", "lag", "-o", "json"]);
+    assert_eq!(lag["groups"][0]["group"], "billing", "{lag}");
+    let one = three.data(&["group", "lag", "billing", "-o", "json"]);
+    assert_eq!(one["groups"], lag["groups"]);
     let group = three.data(&["group", "describe", "billing", "-o", "json"]);
     assert_eq!(
         (&group["total_lag"], &group["partitions"][0]["committed"]),

@@ -13,7 +13,7 @@ use crate::cli::duration;
 use crate::config;
 use crate::context::Context;
 use crate::exit::Failure;
-use crate::output::{Answer, Tone};
+use crate::output::{Answer, Tone, note};
 use crate::session::Session;
 
 #[derive(Debug, clap::Args)]
@@ -124,9 +124,15 @@ fn free_doors(nodes: u16) -> Result<Vec<Doors>, Failure> {
     };
     let usual: Vec<Doors> = (0..nodes).map(usual).collect();
     let is_free = |address: SocketAddr| TcpListener::bind(address).is_ok();
-    match usual.iter().flat_map(Doors::all).all(is_free) {
-        true => Ok(usual),
-        false => (0..nodes).map(|_| Doors::free().map_err(local)).collect(),
+    let mut taken = usual.iter().flat_map(Doors::all);
+    match taken.find(|address| !is_free(*address)) {
+        None => Ok(usual),
+        Some(address) => {
+            note(&format!(
+                "somebody listens on {address} already: this cluster gets other ports, which stay its own"
+            ));
+            (0..nodes).map(|_| Doors::free().map_err(local)).collect()
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod delete;
 pub(crate) mod describe;
+mod lag;
 pub(crate) mod list;
 mod seek;
 
@@ -12,6 +13,7 @@ use crate::output::Answer;
 use crate::session::Session;
 
 pub(crate) use describe::GroupDescription;
+pub(crate) use lag::GroupLagList;
 pub(crate) use list::GroupList;
 
 #[derive(Debug, Subcommand)]
@@ -24,6 +26,11 @@ pub(crate) enum Group {
         after_help = "Examples:\n  chronikctl group describe billing\n  chronikctl group describe billing -w"
     )]
     Describe(describe::Args),
+    /// What groups have not consumed yet
+    #[command(
+        after_help = "Examples:\n  chronikctl group lag\n  chronikctl group lag billing -w=5s\n  chronikctl group lag -o tsv --columns group,lag --no-headers"
+    )]
+    Lag(lag::Args),
     /// Moves the positions of a group without members
     #[command(
         after_help = "Examples:\n  chronikctl group seek billing --to start --dry-run\n  chronikctl group seek billing --topic orders --partition 0 --to 1200 --yes\n  chronikctl group seek billing --to @1700000000000"
@@ -38,6 +45,7 @@ pub(crate) async fn run(session: &Session, group: &Group) -> Result<Answer, Fail
     match group {
         Group::List(_) => list::run(session).await,
         Group::Describe(args) => describe::run(session, args).await,
+        Group::Lag(args) => lag::run(session, args).await,
         Group::Seek(args) => seek::run(session, args).await,
         Group::Delete(args) => delete::run(session, args).await,
     }

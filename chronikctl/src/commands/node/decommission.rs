@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use chronik_admin::Code;
 use chronik_admin::client::Client;
-use chronik_admin::v1::{Expect, NodeRemoved, RemoveNodeRequest};
+use chronik_admin::v1::{ClusterView, Expect, NodeRemoved, RemoveNodeRequest};
 use tokio::time::sleep;
 
 use super::list;
@@ -75,8 +75,22 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failur
         dry_run: false,
         request_id: plan.request_id.clone(),
     };
-    let act = act(session, &client, request, cluster_id);
+    let others = without(session, &view, node);
+    let act = act(&others, &client, request, cluster_id);
     mutate::carry_out(session, &args.consent, plan, act).await
+}
+
+/// The same cluster without the node that leaves: it is the last to know.
+fn without(session: &Session, view: &ClusterView, node: u64) -> Session {
+    let mut settings = session.settings.clone();
+    let row = view.nodes.iter().find(|row| row.node_id == node);
+    let address = row.and_then(|row| row.status.as_ref());
+    let address = address.map(|status| &status.admin_address);
+    let addresses = &mut settings.context.admin;
+    if addresses.iter().any(|known| Some(known) != address) {
+        addresses.retain(|known| Some(known) != address);
+    }
+    Session::new(settings)
 }
 
 async fn act(

@@ -4,6 +4,7 @@ mod overlays;
 mod palette;
 mod table;
 
+use chronik_admin::v1::Reason;
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -32,7 +33,7 @@ pub(crate) fn render(buffer: &mut Buffer, area: Rect, state: &State, palette: Pa
         return;
     }
     canvas.line(area, area.y, &head(state));
-    canvas.line(area, area.y + 1, &strip(state));
+    canvas.line(area, area.y + 1, &strip(state, usize::from(area.width)));
     canvas.line(area, area.y + 2, &tabs(state));
     let body = Rect {
         y: area.y + 3,
@@ -123,19 +124,24 @@ fn failure(state: &State) -> Option<(Tone, String)> {
     Some((Tone::Bad, format!(" | NO ANSWER: {why}")))
 }
 
-/// What is wrong, in one line.
-fn strip(state: &State) -> Vec<(Tone, String)> {
+/// What is wrong, in one line: sentences where they fit, codes with their counts elsewhere.
+fn strip(state: &State, width: usize) -> Vec<(Tone, String)> {
+    const HINT: &str = "   (n: next)";
     let health = state.data().cluster.health.as_ref();
     let reasons = health.map_or(&[][..], |health| &health.reasons);
     if reasons.is_empty() {
         return vec![(Tone::Dim, "no problem is known".to_owned())];
     }
-    let told = reasons.iter().enumerate().map(|(at, reason)| {
-        let gap = if at == 0 { "" } else { "   " };
-        (Tone::Bad, format!("{gap}! {}", reason.message))
-    });
-    told.chain([(Tone::Dim, "   (n: next)".to_owned())])
-        .collect()
+    let told = |tell: fn(&Reason) -> String| {
+        let told: Vec<String> = reasons.iter().map(tell).collect();
+        told.join("   ")
+    };
+    let sentences = told(|reason| format!("! {}", reason.message));
+    let line = match sentences.chars().count() + HINT.len() <= width {
+        true => sentences,
+        false => told(|reason| format!("! {} {}", reason.code, reason.count)),
+    };
+    vec![(Tone::Bad, line), (Tone::Dim, HINT.to_owned())]
 }
 
 fn tabs(state: &State) -> Vec<(Tone, String)> {
