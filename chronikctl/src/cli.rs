@@ -5,8 +5,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    api, bundle, cluster, completions, consume, context, events, group, health, help_json, journal,
-    leaders, man, node, partition, produce, raft, rebalance, schema, status, topic, version,
+    api, bundle, check, cluster, completions, consume, context, events, group, health, help_json,
+    journal, leaders, man, node, partition, produce, raft, rebalance, schema, status, topic,
+    version,
 };
 use crate::output::{Colour, Format};
 use crate::tui;
@@ -119,6 +120,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  chronikctl health\n  chronikctl health --wait=1m --expect-nodes 3"
     )]
     Health(health::Args),
+    /// One figure for a monitoring system: exits 0 ok, 1 warning, 2 critical, 3 unknown
+    #[command(
+        after_help = "Examples:\n  chronikctl check leaderless\n  chronikctl check disk --warn 70 --crit 85\n  chronikctl check lag --crit 5000 -o json"
+    )]
+    Check(check::Args),
     /// Raft groups: the metadata group and one for each partition
     #[command(subcommand)]
     Raft(raft::Raft),

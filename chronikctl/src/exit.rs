@@ -14,6 +14,8 @@ pub(crate) enum Verdict {
     SomeFailed,
     /// The answer is no: unhealthy, not verified, waited in vain.
     No,
+    /// What monitoring systems understand, and nothing else: 0 ok, 1 warning, 2 critical, 3 unknown.
+    Monitor(u8),
 }
 
 /// How a command that got no answer ends.
@@ -62,6 +64,7 @@ impl Verdict {
             Verdict::Yes => 0,
             Verdict::SomeFailed => 1,
             Verdict::No => 10,
+            Verdict::Monitor(code) => code,
         }
     }
 }

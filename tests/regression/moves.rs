@@ -88,7 +88,8 @@ fn a_fourth_node_takes_the_place_of_one_that_leaves() {
         .unwrap();
     assert_eq!(unregister(&cluster, 1), STILL_HOLDS);
     let all: Vec<i32> = (0..PARTITIONS).collect();
-    reassign(&cluster, 3, &all, &[4, 2, 3]);
+    // Another node may hear of the moves so late that it has none to wait for.
+    reassign(&cluster, 2, &all, &[4, 2, 3]);
     await_settled(&cluster, 2);
     assert_eq!(unregister(&cluster, 1), 0);
     // Another node votes instead before this one goes.

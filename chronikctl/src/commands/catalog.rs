@@ -4,8 +4,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 
 use super::{
-    bundle, cluster, consume, context, group, journal, leaders, node, partition, produce, raft,
-    topic, version,
+    bundle, check, cluster, consume, context, group, journal, leaders, node, partition, produce,
+    raft, topic, version,
 };
 use crate::exit::ErrorBody;
 use crate::mutate::Plan;
@@ -46,6 +46,7 @@ pub(crate) struct Entry {
 pub(crate) const COMMANDS: &[Entry] = &[
     read("status", "ClusterStatus", Needs::Admin),
     read("health", "Health", Needs::Admin),
+    read("check", "Check", Needs::Admin),
     read("raft status", "RaftStatus", Needs::Admin),
     read("raft history", "RaftHistory", Needs::Admin),
     write("raft step-down", "LeaderChange", Needs::Admin),
@@ -105,6 +106,7 @@ pub(crate) type MakeSchema = fn() -> Schema;
 /// All kinds of answers, with the schema of their data.
 pub(crate) const KINDS: &[(&str, MakeSchema)] = &[
     ("Bundle", schema::<bundle::Written>),
+    ("Check", schema::<check::Check>),
     ("ClusterStatus", schema::<chronik_admin::v1::ClusterView>),
     ("Context", schema::<context::Described>),
     ("ContextList", schema::<context::ContextList>),

@@ -3,6 +3,7 @@
 pub(crate) mod api;
 pub(crate) mod bundle;
 pub(crate) mod catalog;
+pub(crate) mod check;
 pub(crate) mod cluster;
 pub(crate) mod completions;
 pub(crate) mod consume;
@@ -48,6 +49,7 @@ pub(crate) async fn run(session: &Session, command: &Command) -> Result<Said, Fa
     match command {
         Command::Status(_) => status::run(session).await.map(Said::from),
         Command::Health(args) => health::run(session, args).await.map(Said::from),
+        Command::Check(args) => check::run(session, args).await.map(Said::from),
         Command::Raft(raft) => raft::run(session, raft).await.map(Said::from),
         Command::Node(node) => node::run(session, node).await.map(Said::from),
         Command::Leaders(leaders) => leaders::run(session, leaders).await.map(Said::from),
@@ -81,7 +83,7 @@ pub(crate) async fn run(session: &Session, command: &Command) -> Result<Said, Fa
 /// Whether a command only looks, so that it may be repeated.
 pub(crate) fn is_read(command: &Command) -> bool {
     match command {
-        Command::Status(_) | Command::Health(_) => true,
+        Command::Status(_) | Command::Health(_) | Command::Check(_) => true,
         Command::Raft(raft) => matches!(raft, raft::Raft::Status(_) | raft::Raft::History(_)),
         Command::Node(node) => matches!(node, node::Node::List(_) | node::Node::Describe(_)),
         Command::Topic(topic) => matches!(topic, topic::Topic::List(_) | topic::Topic::Describe(_)),

@@ -154,6 +154,15 @@ fn a_dead_node_is_a_reason_and_stays_a_row() {
     .unwrap();
     assert_eq!(health.code, 10);
     assert!(reasons_of(&health.json()).contains(&"UNDER_REPLICATED".to_owned()));
+    let check = three.run(&["check", "nodes"]);
+    assert_eq!(check.code, 2, "{check:?}");
+    assert!(
+        check
+            .stdout
+            .starts_with("CHRONIK CRITICAL - 1 of 3 nodes do not answer | nodes=1;1;1"),
+        "{check:?}"
+    );
+    assert_eq!(three.run(&["check", "nodes", "--crit", "2"]).code, 1);
     let status = three.run(&["status", "-o", "json"]);
     assert_eq!(row(&status.json(), 2)["reachable"], false);
     assert_eq!(status.json()["warnings"][0]["code"], "NODE_UNREACHABLE");

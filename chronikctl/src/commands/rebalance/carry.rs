@@ -69,12 +69,13 @@ pub(crate) async fn finish(
     ));
     let watched = watch(session, cluster_id, operation, patience.within);
     tokio::select! {
-        watched = watched => watched,
-        // An error means that nobody can interrupt.
+        // First, so that an interruption is awaited before anything is shown. An error means that nobody can interrupt.
+        biased;
         Ok(()) = tokio::signal::ctrl_c() => Err(Failure::interrupted(format!(
             "interrupted: operation {id} goes on by itself"
         ))
         .hint(format!("chronikctl rebalance wait {id}"))),
+        watched = watched => watched,
     }
 }
 
