@@ -391,7 +391,7 @@ impl BenchLog {
                     }
                 }
                 Notice::Segment(change) => self.follow(change)?,
-                Notice::Checkpointed { .. } => {}
+                Notice::Checkpointed { .. } | Notice::Rewritten { .. } => {}
                 Notice::Failed(error) => return Err(error.into()),
             }
         }

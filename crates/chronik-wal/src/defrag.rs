@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 use crate::error::WalError;
-use crate::frame::{RECORD_HEADER_BYTES, read_record, write_record};
+use crate::frame::{RECORD_HEADER_BYTES, RecordHeader, read_record, write_record};
 use crate::helper::{Job, Report, failed, remove_if_there};
 use crate::io::{
     AlignedBuffer, blocks_up, create_reserved, open_write, random_salt, replace_file,
@@ -17,7 +17,8 @@ use crate::io::{
 };
 use crate::ledger::Span;
 use crate::limits::BLOCK_BYTES;
-use crate::record::GroupUid;
+use crate::record::{GroupUid, Row};
+use crate::rewrite::{Rewrite, Rewritten};
 use crate::sealed::{Directory, Place, RowsFile, SealedRows};
 use crate::segment::{Layout, Segment, SegmentHeader};
 
@@ -32,6 +33,8 @@ pub(crate) struct DefragOrder {
     pub(crate) sources: Vec<Arc<Segment>>,
     pub(crate) live: Vec<(GroupUid, Span)>,
     pub(crate) helper: SyncSender<Job>,
+    /// What becomes of each entry; without it, all are copied as they are.
+    pub(crate) rewrite: Option<Arc<dyn Rewrite>>,
 }
 
 /// A sorted segment in the making.
@@ -119,25 +122,51 @@ impl Defrag {
         let rows_file = source.rows_file().map_err(read_failed)?;
         let rows = rows_file.rows(span.segment, row_number, self.index, 1);
         let mut row = rows.map_err(read_failed)?[0];
+        row.segment = u64::from(self.order.target);
+        if row.is_erased() {
+            self.sealed.rows.push(row);
+            self.next_entry(group, &span, &place);
+            return Ok(());
+        }
         let mut record = vec![0; RECORD_HEADER_BYTES + row.len as usize];
         let file = source.file().map_err(read_failed)?;
         file.read_exact_at(&mut record, u64::from(row.position))
             .map_err(read_failed)?;
-        let (header, stored) = read_record(&record, source.salt()).map_err(|reason| {
+        let (mut header, stored) = read_record(&record, source.salt()).map_err(|reason| {
             read_failed(std::io::Error::new(std::io::ErrorKind::InvalidData, reason))
         })?;
         if (header.group, header.index, header.term) != (group, row.index, row.term) {
             return Err(read_failed(std::io::ErrorKind::InvalidData.into()));
         }
+        self.copied += u64::from(row.len) + RECORD_HEADER_BYTES as u64;
+        let rewrite = self.order.rewrite.as_ref();
+        let rewritten = rewrite.map_or(Rewritten::AsItIs, |rewrite| rewrite.rewrite(&row, stored));
+        match rewritten {
+            Rewritten::AsItIs => self.write(&header, row, stored)?,
+            Rewritten::Erased => self.sealed.rows.push(row.erased()),
+            Rewritten::As { bytes, max_ts } => {
+                header.len = u32::try_from(bytes.len()).expect("a record is below 2 GiB");
+                header.max_ts = max_ts;
+                (row.len, row.max_ts) = (header.len, max_ts);
+                self.write(&header, row, &bytes)?;
+            }
+        }
+        self.next_entry(group, &span, &place);
+        Ok(())
+    }
+
+    fn write(
+        &mut self,
+        header: &RecordHeader,
+        mut row: Row,
+        stored: &[u8],
+    ) -> Result<(), WalError> {
         self.make_room(crate::frame::record_bytes(stored.len()))?;
         row.position =
             u32::try_from(self.position + self.filled as u64).expect("a segment is below 2 GiB");
-        row.segment = u64::from(self.order.target);
         let out = &mut self.buffer.bytes_mut()[self.filled..];
-        self.filled += write_record(&header, self.salt, &[], stored, out);
-        self.copied += u64::from(row.len) + RECORD_HEADER_BYTES as u64;
+        self.filled += write_record(header, self.salt, &[], stored, out);
         self.sealed.rows.push(row);
-        self.next_entry(group, &span, &place);
         Ok(())
     }
 
@@ -146,8 +175,10 @@ impl Defrag {
             self.index += 1;
             return;
         }
+        let is_rewritten = self.order.rewrite.is_some() || place.rewritten.is_some();
+        let (source, last_lsn) = (place.source, place.last_lsn);
         self.sealed
-            .close_place(group, place.source, place.last_lsn, self.first_row);
+            .close_place(group, source, last_lsn, self.first_row, is_rewritten);
         self.first_row = self.sealed.rows.len();
         self.span += 1;
         self.index = self
@@ -237,6 +268,7 @@ impl Defrag {
                 .collect(),
             last_lsn: self.order.last_lsn,
             bytes: self.position,
+            is_rewrite: self.order.rewrite.is_some(),
             places: self.sealed.places.into(),
         })
     }

@@ -78,6 +78,8 @@ pub(crate) enum Report {
         sources: Vec<u32>,
         last_lsn: u64,
         bytes: u64,
+        /// It was ordered by the owner of the log.
+        is_rewrite: bool,
         places: Arc<[Place]>,
     },
     DefragAbandoned,

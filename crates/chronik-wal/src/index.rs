@@ -37,6 +37,18 @@ pub struct Extent {
     pub next_offset: u64,
 }
 
+/// Entries of a group that are next to each other in one sealed segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SealedPiece {
+    pub first_index: u64,
+    pub last_index: u64,
+    pub next_offset: u64,
+    pub bytes: u64,
+    pub max_ts: i64,
+    /// A [`crate::Rewrite`] went over it.
+    pub is_rewritten: bool,
+}
+
 /// What retention keeps; `None` keeps everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Retention {
@@ -49,6 +61,9 @@ pub struct Retention {
     /// Never trim above this index (the commit index).
     pub limit_index: u64,
 }
+
+/// What a plan covers at least if older entries are among it.
+const LEAST_PLANNED_BYTES: u64 = 1 << 20;
 
 impl Index {
     /// Starts the log of a new group, or restarts it after an installed snapshot.
@@ -131,7 +146,6 @@ impl Index {
         let Some(entries) = self.groups.get(&group) else {
             return Plan::default();
         };
-        let mut budget = max_bytes as u64;
         let mut plan = Plan {
             group,
             parts: Vec::new(),
@@ -141,6 +155,11 @@ impl Index {
             From::Offset(offset) => span.next_offset <= offset,
             From::Index(index) => span.last_index < index,
         });
+        // Pieces may turn out to hold next to nothing: the reader stops where it has enough.
+        let mut budget = match skipped < entries.spans.len() {
+            true => (max_bytes as u64).max(LEAST_PLANNED_BYTES),
+            false => max_bytes as u64,
+        };
         for (number, span) in entries.spans.iter().enumerate().skip(skipped) {
             if budget == 0 && !plan.parts.is_empty() {
                 return plan;
@@ -292,6 +311,20 @@ impl Index {
         keep
     }
 
+    /// The group's entries in sealed segments, a piece per segment, in the order of the log.
+    pub fn sealed(&self, group: GroupUid) -> impl Iterator<Item = SealedPiece> + '_ {
+        let entries = self.groups.get(&group);
+        let spans = entries.into_iter().flat_map(|entries| &entries.spans);
+        spans.map(|span| SealedPiece {
+            first_index: span.first_index,
+            last_index: span.last_index,
+            next_offset: span.next_offset,
+            bytes: span.bytes,
+            max_ts: span.max_ts,
+            is_rewritten: span.is_rewritten,
+        })
+    }
+
     /// Whether the group's log is known here.
     pub fn contains(&self, group: GroupUid) -> bool {
         self.groups.contains_key(&group)
@@ -337,6 +370,13 @@ impl Index {
                     // disk already; the owner of the index just has not said so yet.
                     span.first_index = span.first_index.max(place.first_index);
                     span.last_index = span.last_index.min(place.last_index());
+                    if place.rewritten.is_some() {
+                        let bytes = share(place.bytes, span.entries(), u64::from(place.rows));
+                        group.bytes = group.bytes - span.bytes + bytes;
+                        span.bytes = bytes;
+                        span.max_ts = place.max_ts;
+                        span.is_rewritten = true;
+                    }
                 }
             }
         }
@@ -422,6 +462,8 @@ struct Span {
     last_term: u64,
     bytes: u64,
     was_cut: bool,
+    /// A [`crate::Rewrite`] went over it.
+    is_rewritten: bool,
     /// A span that lost its end does not know the term of its new last entry.
     term_known: bool,
 }
@@ -439,6 +481,7 @@ impl Span {
             last_term: place.last_term,
             bytes: place.bytes,
             was_cut: false,
+            is_rewritten: place.rewritten.is_some(),
             term_known: true,
         }
     }

@@ -182,6 +182,8 @@ impl Ledger {
             if !self.contains(header.group) {
                 let mut state = GroupState {
                     create: stored(),
+                    // A replica that comes back has the same group: what it held before is dead.
+                    install_lsn: header.lsn,
                     ..GroupState::default()
                 };
                 state.restart(trim);
@@ -370,6 +372,32 @@ impl Ledger {
         sparse
     }
 
+    /// The group's live spans from `first_index` to `last_index` that are whole in this range, in sealed segments that a
+    /// checkpoint of `lsn` covers, and fit into `capacity` bytes.
+    pub(crate) fn settled_spans(
+        &self,
+        uid: GroupUid,
+        (first_index, last_index): (u64, u64),
+        lsn: u64,
+        capacity: u64,
+    ) -> Vec<Span> {
+        let Some(group) = self.groups.get(&uid) else {
+            return Vec::new();
+        };
+        let mut taken = 0;
+        let fits = |span: &&Span| {
+            let used = self.segments.get(&span.segment);
+            let settled = used.is_some_and(|used| used.sealed && used.last_lsn <= lsn);
+            // The first one came from a segment, so it fits into one.
+            let fits = taken == 0 || taken + span.bytes <= capacity;
+            taken += span.bytes;
+            settled && span.last_index <= last_index && fits
+        };
+        let spans = group.spans.iter();
+        let later = spans.skip_while(|span| span.first_index < first_index);
+        later.take_while(fits).copied().collect()
+    }
+
     /// Live spans of these segments, by group and index.
     pub(crate) fn live_spans(&self, segments: &[u32]) -> Vec<(GroupUid, Span)> {
         let mut live: Vec<(GroupUid, Span)> = Vec::new();
@@ -396,6 +424,10 @@ impl Ledger {
                 if inside && sources.contains(&span.segment) {
                     release(&mut self.segments, *span, None);
                     span.segment = target;
+                    if place.rewritten.is_some() {
+                        let rows = u64::from(place.rows);
+                        span.bytes = share(place.file_bytes(), span.entries(), rows);
+                    }
                     if let Some(used) = self.segments.get_mut(&target) {
                         used.live_spans += 1;
                         used.live_bytes += span.bytes;

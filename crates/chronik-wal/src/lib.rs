@@ -26,7 +26,7 @@
 //! |---|---|
 //! | `frame`, `segment`, `sealed`, `checkpoint` | the bytes on disk: frames and records, first pages, index files, group states |
 //! | `appender` | the WAL thread: frames, syncs, rolls; the only one that appends |
-//! | `helper`, `pool`, `defrag` | the low-priority thread: pre-writing, sealing, checkpoints, recycling, sorted copies |
+//! | `helper`, `pool`, `defrag`, `rewrite` | the low-priority thread: pre-writing, sealing, checkpoints, recycling, sorted copies, whole or of what their owner leaves |
 //! | `ledger` | every group's newest state, and what is alive in which segment |
 //! | `index`, `reader`, `window` | the owner's side: rows and spans, plans, blocking reads, memory for them |
 //! | `recovery`, `scan` | from files to a ledger and an index; torn ends and damage |
@@ -66,6 +66,7 @@ mod pool;
 mod reader;
 mod record;
 mod recovery;
+mod rewrite;
 mod scan;
 mod sealed;
 mod segment;
@@ -74,7 +75,7 @@ mod window;
 mod writer;
 
 pub use error::{OpenError, ReadError, Refused, RefusedReason, WalError};
-pub use index::{Extent, From, Index, Retention};
+pub use index::{Extent, From, Index, Retention, SealedPiece};
 pub use notice::{Notice, SegmentChange};
 pub use options::{IoMode, Options};
 pub use reader::{Plan, Reader, StoredEntry};
@@ -84,6 +85,7 @@ pub use record::{
 #[doc(hidden)]
 pub use recovery::fuzz_segment;
 pub use recovery::{Recovered, RecoveredGroup, Visitor, open};
+pub use rewrite::{Rewrite, RewriteOrder, Rewritten};
 pub use sealed::Place;
 pub use segment::Segment;
 pub use stats::Stats;

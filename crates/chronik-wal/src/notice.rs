@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::WalError;
-use crate::record::Durable;
+use crate::record::{Durable, GroupUid};
 use crate::sealed::Place;
 use crate::segment::Segment;
 
@@ -16,6 +16,12 @@ pub enum Notice<T> {
     Segment(SegmentChange),
     /// A checkpoint that covers everything up to `lsn` is on disk.
     Checkpointed { lsn: u64 },
+    /// The oldest [`crate::RewriteOrder`] that was given is carried out up to here; `None` if there was nothing to do,
+    /// or no room to do it.
+    Rewritten {
+        group: GroupUid,
+        last_index: Option<u64>,
+    },
     /// A write or sync failed: the process must stop, nothing after it is acknowledged.
     Failed(WalError),
 }

@@ -3,6 +3,7 @@
 //! what was asked for.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -18,6 +19,9 @@ use crate::window::Windows;
 
 /// Rows that are read at once from an index file.
 const ROWS_AT_ONCE: u64 = 256;
+
+/// What an erased entry takes of a limit.
+const ERASED_COST_BYTES: u64 = 64;
 
 /// What to read, and a hold on the segments that contain it.
 #[derive(Debug, Clone, Default)]
@@ -102,6 +106,50 @@ impl Reader {
     }
 }
 
+/// Entries of a plan that are handed on together.
+const EACH_BYTES: u64 = 4 << 20;
+
+impl Reader {
+    /// Shows every entry of a plan, however much that is. Call it where blocking is allowed.
+    pub fn each(
+        &self,
+        plan: &Plan,
+        show: &mut dyn FnMut(StoredEntry) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        let Pick::Bytes { from, .. } = plan.pick else {
+            return Ok(());
+        };
+        for part in &plan.parts {
+            let mut rows = RowCursor::entering(part, from)?;
+            loop {
+                let chunk = rows.next_chunk()?;
+                if chunk.is_empty() {
+                    break;
+                }
+                let mut rest = &chunk[..];
+                while !rest.is_empty() {
+                    let mut sum = 0;
+                    let fits = |row: &&Row| {
+                        sum += u64::from(row.len);
+                        sum <= EACH_BYTES
+                    };
+                    let count = rest.iter().take_while(fits).count().max(1);
+                    let (now, later) = rest.split_at(count);
+                    let mut entries = Vec::with_capacity(count);
+                    read_entries(&self.windows, plan.group, part.segment(), now, &mut entries)?;
+                    for entry in entries {
+                        if show(entry).is_break() {
+                            return Ok(());
+                        }
+                    }
+                    rest = later;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 fn read_bytes(
     windows: &Windows,
     plan: &Plan,
@@ -117,23 +165,27 @@ fn read_bytes(
             if chunk.is_empty() {
                 break;
             }
+            // Who looks for records passes over what was erased; who copies the log needs to know that it was.
+            if matches!(from, From::Offset(_)) {
+                chunk.retain(|row| !row.is_erased());
+            }
             let offered = chunk.len();
             let fits = chunk
                 .iter()
                 .scan(taken, |sum, row| {
-                    *sum += u64::from(row.len);
+                    *sum += cost_of(row);
                     Some(*sum)
                 })
                 .take_while(|sum| *sum <= max_bytes)
                 .count();
             // Progress is worth more than the limit: the first entry always fits.
             let fits = if entries.is_empty() {
-                fits.max(1)
+                fits.max(1).min(offered)
             } else {
                 fits
             };
             chunk.truncate(fits);
-            taken += chunk.iter().map(|row| u64::from(row.len)).sum::<u64>();
+            taken += chunk.iter().map(cost_of).sum::<u64>();
             read_entries(windows, plan.group, part.segment(), &chunk, &mut entries)?;
             if fits < offered {
                 return Ok(entries);
@@ -143,12 +195,21 @@ fn read_bytes(
     Ok(entries)
 }
 
+/// What an entry takes of a limit: those without bytes take memory, too.
+fn cost_of(row: &Row) -> u64 {
+    match row.is_erased() {
+        true => ERASED_COST_BYTES,
+        false => u64::from(row.len),
+    }
+}
+
 fn read_first(windows: &Windows, plan: &Plan, ts: i64) -> Result<Vec<StoredEntry>, ReadError> {
     for part in &plan.parts {
         let mut rows = RowCursor::at_start(part);
         loop {
             let chunk = rows.next_chunk()?;
-            if let Some(row) = chunk.iter().find(|row| row.max_ts >= ts) {
+            let has_it = |row: &&Row| !row.is_erased() && row.max_ts >= ts;
+            if let Some(row) = chunk.iter().find(has_it) {
                 return read_one(windows, plan.group, part.segment(), row);
             }
             if chunk.is_empty() {
@@ -165,7 +226,7 @@ fn read_newest(windows: &Windows, plan: &Plan) -> Result<Vec<StoredEntry>, ReadE
         let mut rows = RowCursor::at_start(part);
         loop {
             let chunk = rows.next_chunk()?;
-            for row in &chunk {
+            for row in chunk.iter().filter(|row| !row.is_erased()) {
                 if newest
                     .as_ref()
                     .is_none_or(|(_, best)| row.max_ts > best.max_ts)
@@ -310,8 +371,29 @@ impl<'a> RowCursor<'a> {
     }
 }
 
-/// Reads neighbours with one system call.
+/// Reads entries of one segment; of those that were erased nothing is there to be read.
 fn read_entries(
+    windows: &Windows,
+    group: GroupUid,
+    segment: &Segment,
+    rows: &[Row],
+    entries: &mut Vec<StoredEntry>,
+) -> Result<(), ReadError> {
+    for rows in rows.chunk_by(|left, right| left.is_erased() == right.is_erased()) {
+        if rows[0].is_erased() {
+            entries.extend(rows.iter().map(|row| StoredEntry {
+                row: *row,
+                bytes: Bytes::new(),
+            }));
+        } else {
+            read_stored(windows, group, segment, rows, entries)?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads neighbours with one system call.
+fn read_stored(
     windows: &Windows,
     group: GroupUid,
     segment: &Segment,

@@ -52,6 +52,9 @@ pub mod flags {
     /// caller checked the rest at ingest and [`crate::Visitor::verify`] checks it again
     /// in recovery.
     pub const BODY_SELF_CHECKED: u8 = 0x80;
+    /// Nothing is stored for the entry any more: a [`crate::Rewrite`] dropped what it held. Its row remains, so that
+    /// the log has no gap.
+    pub const ERASED: u8 = 0x40;
 }
 
 /// One record as its owner hands it over; what is stored is `head ++ body`.
@@ -125,6 +128,21 @@ impl Row {
     /// The offset after the entry's last record.
     pub fn next_offset(&self) -> u64 {
         self.base_offset + u64::from(self.record_count)
+    }
+
+    pub(crate) fn is_erased(&self) -> bool {
+        self.flags & flags::ERASED != 0
+    }
+
+    /// The same place in the log with nothing stored.
+    pub(crate) fn erased(self) -> Self {
+        Self {
+            max_ts: i64::MIN,
+            position: 0,
+            len: 0,
+            flags: self.flags | flags::ERASED,
+            ..self
+        }
     }
 }
 

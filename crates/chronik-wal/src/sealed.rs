@@ -3,14 +3,14 @@
 //!
 //! Header, 64 bytes: magic, version (u32), segment number (u32), salt (u32), places (u32),
 //! first lsn, last lsn (u64), rows (u32), checksum of header and directory (u32), zeros.
-//! Place, 80 bytes. Row, 40 bytes. Rows have no checksum of their own: whatever they point
+//! Place, 80 bytes; one that was rewritten says how many of its rows still have a record. Row, 40 bytes. Rows have no checksum of their own: whatever they point
 //! to is checked when it is read.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use crate::frame::{u32_at, u64_at};
+use crate::frame::{RECORD_HEADER_BYTES, u32_at, u64_at};
 use crate::record::{GroupUid, Row};
 use crate::segment::FORMAT_VERSION;
 
@@ -35,11 +35,19 @@ pub struct Place {
     pub(crate) bytes: u64,
     /// The last frame of the source: an installed snapshot after it kills the place.
     pub(crate) last_lsn: u64,
+    /// How many of its rows still have a record, if a [`crate::Rewrite`] went over it.
+    pub(crate) rewritten: Option<u32>,
 }
 
 impl Place {
     pub(crate) fn last_index(&self) -> u64 {
         self.first_index + u64::from(self.rows) - 1
+    }
+
+    /// What its records take in a file at most: they are padded to eight bytes.
+    pub(crate) fn file_bytes(&self) -> u64 {
+        let records = self.rewritten.unwrap_or(self.rows);
+        self.bytes + u64::from(records) * (RECORD_HEADER_BYTES as u64 + 7)
     }
 }
 
@@ -84,7 +92,7 @@ impl SealedRows {
                     sealed.rows.push(*row);
                 }
             }
-            sealed.close_place(of_group[0].0, segment, last_lsn, first_row);
+            sealed.close_place(of_group[0].0, segment, last_lsn, first_row, false);
         }
         sealed
     }
@@ -96,8 +104,10 @@ impl SealedRows {
         source: u32,
         last_lsn: u64,
         first_row: usize,
+        is_rewritten: bool,
     ) {
         let rows = &self.rows[first_row..];
+        let stored = || rows.iter().filter(|row| !row.is_erased()).count();
         let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
             return;
         };
@@ -117,6 +127,7 @@ impl SealedRows {
             last_term: last.term,
             bytes: rows.iter().map(|row| u64::from(row.len)).sum(),
             last_lsn,
+            rewritten: is_rewritten.then(|| count(stored())),
         });
     }
 
@@ -241,7 +252,9 @@ fn encode_place(place: &Place, out: &mut Vec<u8>) {
     out.extend_from_slice(&place.source.to_le_bytes());
     out.extend_from_slice(&place.first_row.to_le_bytes());
     out.extend_from_slice(&place.rows.to_le_bytes());
-    out.extend_from_slice(&[0; 4]);
+    // Zero says that nothing was rewritten.
+    let rewritten = place.rewritten.map_or(0, |stored| stored + 1);
+    out.extend_from_slice(&rewritten.to_le_bytes());
     out.extend_from_slice(&place.first_index.to_le_bytes());
     out.extend_from_slice(&place.first_offset.to_le_bytes());
     out.extend_from_slice(&place.next_offset.to_le_bytes());
@@ -264,6 +277,7 @@ fn decode_place(bytes: &[u8]) -> Place {
         last_term: u64_at(bytes, 56),
         bytes: u64_at(bytes, 64),
         last_lsn: u64_at(bytes, 72),
+        rewritten: u32_at(bytes, 20).checked_sub(1),
     }
 }
 

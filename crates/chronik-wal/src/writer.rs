@@ -14,6 +14,7 @@ use crate::frame::{FRAME_HEADER_BYTES, record_bytes};
 use crate::io::blocks_up;
 use crate::limits::BLOCK_BYTES;
 use crate::record::{GroupUid, Task};
+use crate::rewrite::RewriteOrder;
 use crate::stats::{Counters, Stats};
 
 /// Hands work to the WAL thread and never waits for it.
@@ -61,6 +62,12 @@ impl<T: Send + std::fmt::Debug + 'static> Writer<T> {
                 Command::Checkpoint(returned) => Refused { reason, returned },
                 _ => unreachable!("a refused command is the one that was sent"),
             })
+    }
+
+    /// Has entries rewritten, with the next checkpoint; [`crate::Notice::Rewritten`] tells how far it came.
+    pub fn rewrite(&self, order: RewriteOrder) -> Result<(), RefusedReason> {
+        self.send(Command::Rewrite(order))
+            .map_err(|(reason, _)| reason)
     }
 
     fn send(&self, command: Command<T>) -> Result<(), (RefusedReason, Command<T>)> {

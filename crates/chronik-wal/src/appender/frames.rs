@@ -127,7 +127,9 @@ impl<T, S: FnMut(Notice<T>)> Appender<T, S> {
                     .events
                     .push((record.group, SealEvent::Entry(row)));
             }
-            Kind::SnapshotInstall => self.active.events.push((record.group, SealEvent::Install)),
+            Kind::SnapshotInstall | Kind::GroupCreate => {
+                self.active.events.push((record.group, SealEvent::Install))
+            }
             _ => {}
         }
         Ok(())

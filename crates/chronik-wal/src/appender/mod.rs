@@ -25,6 +25,7 @@ use crate::limits::{DISK_FULL_RETRY_MS, LINGER_PAUSE_FRAMES, PENDING_BYTES, TINY
 use crate::notice::Notice;
 use crate::options::Options;
 use crate::record::{GroupUid, Record, Row, Task};
+use crate::rewrite::RewriteOrder;
 use crate::sealed::SealEvent;
 use crate::segment::{Layout, Segment};
 use crate::stats::Counters;
@@ -34,6 +35,7 @@ pub(crate) use self::upkeep::enter_log;
 pub(crate) enum Command<T> {
     Submit(Vec<Task<T>>),
     Checkpoint(Vec<(GroupUid, Bytes)>),
+    Rewrite(RewriteOrder),
     /// The helper has something to report.
     Wake,
     Close,
@@ -92,6 +94,10 @@ pub(crate) struct LoopState<T> {
     backlog: VecDeque<Job>,
     closing: bool,
     defrag_runs: bool,
+    /// Begins with the next checkpoint, once no copy is made.
+    rewrites: VecDeque<RewriteOrder>,
+    /// The one that is being carried out.
+    rewriting: Option<GroupUid>,
     last_frame_bytes: usize,
     linger_pause: u32,
 }
@@ -105,6 +111,8 @@ impl<T> LoopState<T> {
             backlog,
             closing: false,
             defrag_runs: false,
+            rewrites: VecDeque::new(),
+            rewriting: None,
             last_frame_bytes: usize::MAX,
             linger_pause: 0,
         }
@@ -200,6 +208,10 @@ impl<T, S: FnMut(Notice<T>)> Appender<T, S> {
             Command::Checkpoint(states) => {
                 self.counters.dequeued();
                 self.state.work.push_back(Work::Checkpoint(states));
+            }
+            Command::Rewrite(order) => {
+                self.counters.dequeued();
+                self.state.rewrites.push_back(order);
             }
             Command::Wake => {}
             Command::Close => self.state.closing = true,

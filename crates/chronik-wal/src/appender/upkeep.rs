@@ -15,9 +15,13 @@ use crate::helper::{Job, Report, SealOrder, failed, remove_if_there};
 use crate::io::{
     AlignedBuffer, create_reserved, is_disk_full, open_write, random_salt, sync_directory,
 };
+use crate::ledger::Span;
 use crate::limits::{BLOCK_BYTES, DEFRAG_SOURCES, SORTED_BIT};
 use crate::notice::{Notice, SegmentChange};
 use crate::options::Options;
+use crate::record::GroupUid;
+use crate::rewrite::Rewrite;
+use crate::sealed::Place;
 use crate::segment::{Layout, Segment, SegmentHeader};
 use crate::stats::Counters;
 
@@ -128,8 +132,33 @@ impl<T, S: FnMut(Notice<T>)> Appender<T, S> {
             checkpoint: Checkpoint { lsn, groups },
             dead,
         });
+        self.rewrite(lsn);
         self.defragment();
         self.hand_out_jobs();
+    }
+
+    /// Rewrites what the owner ordered, of what this checkpoint covers. Whatever a copy was made of is not scanned again
+    /// after a restart: both stay apart.
+    fn rewrite(&mut self, lsn: u64) {
+        while !self.state.defrag_runs
+            && let Some(order) = self.state.rewrites.pop_front()
+        {
+            let range = (order.first_index, order.last_index);
+            let capacity = self.options.segment_bytes;
+            let spans = self.ledger.settled_spans(order.group, range, lsn, capacity);
+            if spans.is_empty() {
+                self.rewritten(order.group, None);
+                continue;
+            }
+            let segments: Vec<u32> = spans.iter().map(|span| span.segment).collect();
+            let live = spans.into_iter().map(|span| (order.group, span)).collect();
+            self.state.rewriting = Some(order.group);
+            self.copy(&segments, live, Some(order.rewrite));
+        }
+    }
+
+    fn rewritten(&mut self, group: GroupUid, last_index: Option<u64>) {
+        (self.sink)(Notice::Rewritten { group, last_index });
     }
 
     fn defragment(&mut self) {
@@ -143,10 +172,20 @@ impl<T, S: FnMut(Notice<T>)> Appender<T, S> {
             return;
         }
         let live = self.ledger.live_spans(&sparse);
+        self.copy(&sparse, live, None);
+    }
+
+    /// Has the helper copy what is alive in these segments.
+    fn copy(
+        &mut self,
+        segments: &[u32],
+        live: Vec<(GroupUid, Span)>,
+        rewrite: Option<Arc<dyn Rewrite>>,
+    ) {
         let sources: Vec<_> = self
             .ledger
             .segments()
-            .filter(|used| sparse.contains(&used.segment.short_number()))
+            .filter(|used| segments.contains(&used.segment.short_number()))
             .collect();
         let order = DefragOrder {
             layout: self.layout.clone(),
@@ -160,6 +199,7 @@ impl<T, S: FnMut(Notice<T>)> Appender<T, S> {
                 .collect(),
             live,
             helper: self.jobs.clone(),
+            rewrite,
         };
         self.next_sorted += 1;
         self.state.defrag_runs = true;
@@ -213,6 +253,7 @@ impl<T, S: FnMut(Notice<T>)> Appender<T, S> {
                 sources,
                 last_lsn,
                 bytes,
+                is_rewrite,
                 places,
             } => {
                 self.state.defrag_runs = false;
@@ -223,13 +264,22 @@ impl<T, S: FnMut(Notice<T>)> Appender<T, S> {
                     .move_places(target.short_number(), &sources, &places);
                 self.count_segments();
                 let sources = sources.into_iter().map(u64::from).collect();
+                let last_index = places.last().map(Place::last_index);
                 (self.sink)(Notice::Segment(SegmentChange::Moved {
                     target,
                     sources,
                     places,
                 }));
+                if is_rewrite && let Some(group) = self.state.rewriting.take() {
+                    self.rewritten(group, last_index);
+                }
             }
-            Report::DefragAbandoned => self.state.defrag_runs = false,
+            Report::DefragAbandoned => {
+                self.state.defrag_runs = false;
+                if let Some(group) = self.state.rewriting.take() {
+                    self.rewritten(group, None);
+                }
+            }
             Report::Failed(error) => return Err(error),
         }
         Ok(())

@@ -37,6 +37,7 @@ fn half_sealed() -> Index {
         index.insert(GROUP, row(entry, if entry <= 10 { 1 } else { 2 }));
     }
     let place = Place {
+        rewritten: None,
         group: GROUP,
         source: 1,
         first_row: 0,

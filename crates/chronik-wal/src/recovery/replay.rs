@@ -16,7 +16,7 @@ use super::start::Unsealed;
 use super::{RecoveredGroup, Visitor, corrupt, io_error};
 use crate::checkpoint::Checkpoint;
 use crate::error::OpenError;
-use crate::frame::{RECORD_HEADER_BYTES, RecordHeader, RecordView, record_bytes};
+use crate::frame::{RecordHeader, RecordView, record_bytes};
 use crate::helper::Job;
 use crate::index::Index;
 use crate::io::{drop_cache, open_read, open_write, replace_file};
@@ -188,7 +188,7 @@ impl<'a> Replay<'a> {
 
     /// Registers sorted segments; their places stand for the segments they came from.
     fn add_sorted(&mut self, sorted: Vec<Found>) -> BTreeMap<u32, Vec<(u32, Place)>> {
-        let mut newest: HashMap<u32, u32> = HashMap::new();
+        let mut newest: HashMap<(u32, GroupUid), u32> = HashMap::new();
         let mut moved: BTreeMap<u32, Vec<(u32, Place)>> = BTreeMap::new();
         for found in sorted {
             let number = found.header.number;
@@ -199,9 +199,9 @@ impl<'a> Replay<'a> {
             self.next_sorted = (number & !SORTED_BIT) + 1;
             for place in &directory.places {
                 let places = moved.entry(place.source).or_default();
-                // What was sorted twice is complete in the newer copy.
-                if newest.insert(place.source, number) != Some(number) {
-                    places.clear();
+                // What was copied twice is complete in the newer copy.
+                if newest.insert((place.source, place.group), number) != Some(number) {
+                    places.retain(|(_, older)| older.group != place.group);
                 }
                 places.push((number, *place));
             }
@@ -225,15 +225,16 @@ impl<'a> Replay<'a> {
     ) {
         let number = found.header.number;
         self.new_segment(found, directory.last_lsn, true, found.header.segment_bytes);
-        match moved {
-            Some(moved) => moved
-                .iter()
-                .for_each(|(target, place)| self.place(*target, place)),
-            None => directory
-                .places
-                .iter()
-                .for_each(|place| self.place(number, place)),
+        let moved = moved.unwrap_or_default();
+        // A group whose entries were copied is where they were copied to; the others are here still.
+        for place in &directory.places {
+            if !moved.iter().any(|(_, copy)| copy.group == place.group) {
+                self.place(number, place);
+            }
         }
+        moved
+            .iter()
+            .for_each(|(target, place)| self.place(*target, place));
         self.next_lsn = directory.last_lsn + 1;
     }
 
@@ -243,8 +244,8 @@ impl<'a> Replay<'a> {
             .state(place.group)
             .is_some_and(|state| place.last_lsn >= state.install_lsn);
         if alive {
-            // Records are padded to eight bytes: an upper bound is good enough here.
-            let bytes = place.bytes + u64::from(place.rows) * (RECORD_HEADER_BYTES as u64 + 7);
+            // An upper bound is good enough here.
+            let bytes = place.file_bytes();
             let (first_index, last_index) = (place.first_index, place.last_index());
             self.ledger.place(
                 place.group,
@@ -426,7 +427,7 @@ impl<'a> Replay<'a> {
                 self.ledger.place_entry(group, segment, row.index, bytes);
                 self.index.insert(group, *row);
             }
-            Kind::SnapshotInstall => {
+            Kind::SnapshotInstall | Kind::GroupCreate => {
                 self.ledger.kill_from(group, 0);
                 self.index.reset(group, Trim::default());
             }
@@ -459,7 +460,7 @@ fn row_at(header: &RecordHeader, number: u32, position: u64) -> Row {
 fn seal_event(row: &Row, view: &RecordView<'_>) -> Option<(GroupUid, SealEvent)> {
     match view.header.kind {
         Kind::Entry => Some((view.header.group, SealEvent::Entry(*row))),
-        Kind::SnapshotInstall => Some((view.header.group, SealEvent::Install)),
+        Kind::SnapshotInstall | Kind::GroupCreate => Some((view.header.group, SealEvent::Install)),
         _ => None,
     }
 }

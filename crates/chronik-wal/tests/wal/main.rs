@@ -4,5 +4,6 @@ mod basics;
 mod damage;
 mod kill;
 mod model;
+mod rewrite;
 mod scale;
 mod support;

@@ -104,6 +104,8 @@ pub(crate) struct Log {
     pub(crate) checkpoints: u64,
     pub(crate) recycled: u64,
     pub(crate) moved: u64,
+    /// How far each rewrite came, in their order.
+    pub(crate) rewritten: Vec<Option<u64>>,
     pub(crate) failed: Option<String>,
 }
 
@@ -137,6 +139,7 @@ impl Log {
             checkpoints: 0,
             recycled: 0,
             moved: 0,
+            rewritten: Vec::new(),
             failed: None,
         })
     }
@@ -160,6 +163,7 @@ impl Log {
                 self.index.apply(change);
             }
             Notice::Checkpointed { .. } => self.checkpoints += 1,
+            Notice::Rewritten { last_index, .. } => self.rewritten.push(last_index),
             Notice::Failed(error) => self.failed = Some(error.to_string()),
         }
     }
