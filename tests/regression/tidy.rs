@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use chronik_local::workspace_dir;
 
 /// What `chronik-core` may depend on: nothing that does I/O, tells the time or makes chance.
-const CORE_DEPENDENCIES: [&str; 7] = [
+const CORE_DEPENDENCIES: [&str; 8] = [
     "bytes",
     "crc32c",
     "imbl",
     "protobuf",
     "raft",
+    "siphasher",
     "slog",
     "thiserror",
 ];

@@ -7,12 +7,14 @@
 //! - [`group`]: one Raft group: `step(event) -> actions`.
 //! - [`partition`]: what a Kafka partition adds to a group: offsets, epochs, idempotent producers.
 //! - [`catalog`]: the replicated state of the metadata group: topics, placement, configs, producer ids.
+//! - [`compaction`]: which records a log keeps of each key.
 //! - [`consumer_group`]: the classic group coordinator.
 //! - [`plan`]: where replicas go, and how a group gets from the members it has to those it should have.
 //! - [`fault`]: what the simulator may break on purpose.
 //! - [`wire`]: the small bounded reader and writer that the disk formats above share.
 
 pub mod catalog;
+pub mod compaction;
 pub mod consumer_group;
 pub mod fault;
 pub mod group;

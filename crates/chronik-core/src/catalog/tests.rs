@@ -101,8 +101,8 @@ fn configs_are_checked_with_a_reason() {
     for (key, value, reason) in [
         (
             "cleanup.policy",
-            "compact",
-            "cleanup.policy=\"compact\" is not supported; supported: delete",
+            "forget",
+            "cleanup.policy=\"forget\" is not supported; supported: delete, compact",
         ),
         (
             "retention.ms",

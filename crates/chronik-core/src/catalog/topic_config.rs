@@ -4,6 +4,7 @@
 //! is refused: a setting that is accepted and ignored in silence would be a lie.
 
 use super::Topic;
+use crate::compaction::Cleaning;
 
 /// How a key's value is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +41,12 @@ pub enum Allowed {
 }
 
 /// What the log of a partition obeys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LogConfig {
+    /// Old records go; without it, `retention_ms` and `retention_bytes` do nothing.
+    pub deletes: bool,
+    /// The newest record of each key stays.
+    pub compaction: Option<Cleaning>,
     pub retention_ms: Option<u64>,
     pub retention_bytes: Option<u64>,
     pub max_message_bytes: u32,
@@ -79,8 +84,8 @@ pub const ROWS: &[Row] = &[
         name: "cleanup.policy",
         kind: Kind::List,
         default: "delete",
-        allowed: Allowed::Words(&["delete"]),
-        sentence: "Old records are deleted; compaction is not supported yet.",
+        allowed: Allowed::Words(&["delete", "compact"]),
+        sentence: "Old records are deleted, or the newest record of each key is kept, or both.",
     },
     Row {
         name: "compression.type",
@@ -97,7 +102,7 @@ pub const ROWS: &[Row] = &[
             least: 0,
             most: i64::MAX,
         },
-        sentence: "Accepted: only compacted topics have tombstones to keep.",
+        sentence: "How long a compacted topic keeps a tombstone after compaction first went over it.",
     },
     Row {
         name: "file.delete.delay.ms",
@@ -147,7 +152,7 @@ pub const ROWS: &[Row] = &[
             least: 1,
             most: i64::MAX,
         },
-        sentence: "Accepted: it concerns compacted topics only.",
+        sentence: "A compacted topic is compacted when its oldest new record is this old, however little is new. It needs a full segment: see wal.segment_size.",
     },
     Row {
         name: "max.message.bytes",
@@ -185,7 +190,7 @@ pub const ROWS: &[Row] = &[
         kind: Kind::Double,
         default: "0.5",
         allowed: Allowed::Any,
-        sentence: "Accepted: it concerns compacted topics only.",
+        sentence: "A partition is compacted once this share of its bytes is new since the last time.",
     },
     Row {
         name: "min.compaction.lag.ms",
@@ -195,7 +200,7 @@ pub const ROWS: &[Row] = &[
             least: 0,
             most: i64::MAX,
         },
-        sentence: "Accepted: it concerns compacted topics only.",
+        sentence: "Records of a compacted topic stay at least so long.",
     },
     Row {
         name: "min.insync.replicas",
@@ -319,14 +324,25 @@ pub fn check(name: &str, value: &str) -> Result<(), ConfigRefused> {
 impl LogConfig {
     /// The typed values of a topic; `min_insync_replicas` is the cluster's default.
     pub fn of(topic: &Topic, min_insync_replicas: u32) -> LogConfig {
-        let long = |key: &str| -> i64 {
+        let value = |key: &str| {
             let set = topic.configs.get(key).map(|value| value.trim());
-            let default = || row(key).expect("a key of this table").default;
-            set.unwrap_or_else(default)
-                .parse()
-                .expect("values are checked before they enter the catalog")
+            set.unwrap_or_else(|| row(key).expect("a key of this table").default)
         };
+        const CHECKED: &str = "values are checked before they enter the catalog";
+        let long = |key: &str| -> i64 { value(key).parse().expect(CHECKED) };
+        let has_policy = |wanted: &str| {
+            let policies = value("cleanup.policy").split(',');
+            policies.map(str::trim).any(|policy| policy == wanted)
+        };
+        let compaction = has_policy("compact").then(|| Cleaning {
+            dirty_ratio: value("min.cleanable.dirty.ratio").parse().expect(CHECKED),
+            least_lag_ms: long("min.compaction.lag.ms").unsigned_abs(),
+            most_lag_ms: long("max.compaction.lag.ms").unsigned_abs(),
+            delete_retention_ms: long("delete.retention.ms"),
+        });
         LogConfig {
+            deletes: has_policy("delete"),
+            compaction,
             retention_ms: u64::try_from(long("retention.ms")).ok(),
             retention_bytes: u64::try_from(long("retention.bytes")).ok(),
             max_message_bytes: long("max.message.bytes") as u32,

@@ -259,6 +259,11 @@ impl Group {
         Members::from_raft(self.node.store().conf_state())
     }
 
+    /// What the entries up to here say about members is in effect.
+    pub fn members_as_of(&self) -> u64 {
+        self.members_as_of
+    }
+
     /// A group of one voter needs nobody's time: it leads as soon as it exists.
     pub fn is_alone(&self) -> bool {
         self.wins_alone() && self.node.raft.prs().iter().count() == 1

@@ -55,6 +55,7 @@ const CHECKED_FROM: usize = 21;
 const LOG_APPEND_TIME: i16 = 1 << 3;
 const TRANSACTIONAL: i16 = 1 << 4;
 const CONTROL: i16 = 1 << 5;
+const DELETE_HORIZON: i16 = 1 << 6;
 
 impl BatchHeader {
     /// Reads the header at the start of `bytes`, and checks only that a batch of this length is there.
@@ -149,6 +150,14 @@ impl BatchHeader {
         }
     }
 
+    /// The same without compression.
+    pub fn uncompressed(&self) -> BatchHeader {
+        BatchHeader {
+            attributes: self.attributes & !7,
+            ..*self
+        }
+    }
+
     pub fn is_idempotent(&self) -> bool {
         self.producer_id >= 0
     }
@@ -161,6 +170,20 @@ impl BatchHeader {
         self.attributes & CONTROL != 0
     }
 
+    /// From when on its tombstones may go, in milliseconds; compaction wrote it where the base timestamp was.
+    pub fn delete_horizon_ms(&self) -> Option<i64> {
+        (self.attributes & DELETE_HORIZON != 0).then_some(self.base_timestamp)
+    }
+
+    /// The same with a horizon; deltas of timestamps count from it.
+    pub fn with_delete_horizon(&self, horizon_ms: i64) -> BatchHeader {
+        BatchHeader {
+            attributes: self.attributes | DELETE_HORIZON,
+            base_timestamp: horizon_ms,
+            ..*self
+        }
+    }
+
     pub fn is_log_append_time(&self) -> bool {
         self.attributes & LOG_APPEND_TIME != 0
     }
@@ -170,6 +193,29 @@ impl BatchHeader {
 pub fn place(batch: &mut [u8], base_offset: i64, leader_epoch: i32) {
     batch[0..8].copy_from_slice(&base_offset.to_be_bytes());
     batch[12..16].copy_from_slice(&leader_epoch.to_be_bytes());
+}
+
+/// The bytes of a batch with this header and these records, which are compressed as the header says.
+pub fn assemble(header: &BatchHeader, records: &[u8]) -> Vec<u8> {
+    let len = HEADER_LEN + records.len();
+    let batch_length = i32::try_from(len - LENGTH_PREFIX).expect("a batch is below 2 GiB");
+    let mut batch = Vec::with_capacity(len);
+    batch.extend_from_slice(&header.base_offset.to_be_bytes());
+    batch.extend_from_slice(&batch_length.to_be_bytes());
+    batch.extend_from_slice(&header.leader_epoch.to_be_bytes());
+    batch.extend_from_slice(&[2, 0, 0, 0, 0]);
+    batch.extend_from_slice(&header.attributes.to_be_bytes());
+    batch.extend_from_slice(&header.last_offset_delta.to_be_bytes());
+    batch.extend_from_slice(&header.base_timestamp.to_be_bytes());
+    batch.extend_from_slice(&header.max_timestamp.to_be_bytes());
+    batch.extend_from_slice(&header.producer_id.to_be_bytes());
+    batch.extend_from_slice(&header.producer_epoch.to_be_bytes());
+    batch.extend_from_slice(&header.base_sequence.to_be_bytes());
+    batch.extend_from_slice(&header.record_count.to_be_bytes());
+    batch.extend_from_slice(records);
+    let crc = checksum(&batch);
+    batch[17..21].copy_from_slice(&crc.to_be_bytes());
+    batch
 }
 
 /// Gives all records of a batch the leader's time.
