@@ -12,7 +12,7 @@ use crate::broker::{Broker, View};
 use crate::data_dir::{DataDir, Identity};
 use crate::neighbours::{Request, Standing};
 use crate::peer::{Belonging, Member, Peers};
-use crate::raft::Leads;
+use crate::raft::News;
 
 /// A node in its cluster.
 pub(crate) struct Citizen {
@@ -24,7 +24,7 @@ pub(crate) struct Citizen {
     pub(crate) broker: Broker,
     pub(crate) peers: Peers,
     /// What there is to tell the others of the groups that are led here.
-    pub(crate) news: mpsc::Receiver<Vec<Leads>>,
+    pub(crate) news: mpsc::Receiver<News>,
     pub(crate) belonging: watch::Sender<Belonging>,
     pub(crate) standing: watch::Sender<Standing>,
 }
@@ -95,8 +95,12 @@ impl Citizen {
     }
 
     /// Tells all nodes at once. Whoever cannot be told now hears it when everything is told again.
-    async fn spread(&self, view: &View, news: Vec<Leads>) {
-        let news = Request::Leads(news).encode();
+    async fn spread(&self, view: &View, news: News) {
+        let news = match news {
+            News::Leads(leads) => Request::Leads(leads),
+            News::Clean(logs) => Request::Clean(logs),
+        };
+        let news = news.encode();
         let others = view
             .catalog
             .nodes

@@ -147,6 +147,14 @@ config_table! {
         check_interval: Duration = "5m", range "100ms" to "1h", change Restart;
     }
 
+    /// Compaction of topics that keep the newest record of each key.
+    compaction: Compaction {
+        /// Time between two looks for partitions that are worth it.
+        check_interval: Duration = "15s", range "100ms" to "1h", change Restart;
+        /// Memory for the keys of one pass; a partition with more keys in one full segment is not compacted.
+        key_bytes: Size = "64MiB", range "1MiB" to "64GiB", change Restart;
+    }
+
     /// What the server says on standard error.
     log: Log {
         /// Least severity that is logged (`error`, `warn`, `info`, `debug`, `trace`), or directives such as `info,chronik_server::raft=debug`.

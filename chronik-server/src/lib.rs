@@ -17,4 +17,5 @@ pub mod metrics;
 pub mod neighbours;
 pub mod peer;
 mod raft;
+pub mod records;
 pub mod server;

@@ -112,6 +112,12 @@ metrics_table! {
         snapshot_size: Gauge = "chronik_raft_snapshot_size_bytes";
     }
 
+    /// Compaction by keys.
+    compaction: CompactionMetrics {
+        /// Passes over a partition that came to their end.
+        passes: Counter = "chronik_compaction_passes_total";
+    }
+
     /// Other nodes, by their number.
     peer: PeerMetrics {
         /// Group messages sent to a node.

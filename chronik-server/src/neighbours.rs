@@ -15,7 +15,7 @@ use crate::admin::Desk;
 use crate::broker::{Broker, Quorum, QuorumMember};
 use crate::metrics::Metrics;
 use crate::peer::{GroupMessage, Inbox, Liveness};
-use crate::raft::{Leads, ShardHandle};
+use crate::raft::{CleanLog, Leads, ShardHandle};
 
 /// A random number of a data directory: it tells a wiped node from the one that it was.
 pub type Directory = [u8; 16];
@@ -41,6 +41,8 @@ pub(crate) enum Request {
     Propose(Proposal),
     /// What this node leads, as far as it is news.
     Leads(Vec<Leads>),
+    /// How far the compacted logs are clean that this node holds.
+    Clean(Vec<CleanLog>),
     /// Let these nodes lead these groups, which this node leads.
     HandTo(Vec<(GroupUid, NodeId)>),
     /// How does the metadata group stand, which this node leads?
@@ -157,6 +159,10 @@ impl Inbox for Neighbours {
                     shard.hear(from, news);
                     Reply::Taken
                 }
+                Request::Clean(logs) => {
+                    shard.hear_clean(from, logs);
+                    Reply::Taken
+                }
                 Request::Join { directory } => broker.admit(from, directory).await,
                 Request::Propose(proposal) => broker.take(proposal).await,
                 Request::HandTo(wanted) => {
@@ -209,6 +215,11 @@ impl Request {
                 &mut out
             }
             Request::Quorum => out.u8(7),
+            Request::Clean(logs) => {
+                out.u8(8).count(logs.len());
+                logs.iter().for_each(|log| log.write(&mut out));
+                &mut out
+            }
             Request::Admin(question) => out.u8(5).blob(question),
         };
         out.finish()
@@ -240,6 +251,11 @@ impl Request {
                     .collect::<Result<_, _>>()?,
             ),
             7 => Request::Quorum,
+            8 => Request::Clean(
+                (0..input.count(32)?)
+                    .map(|_| CleanLog::read(&mut input))
+                    .collect::<Result<_, _>>()?,
+            ),
             5 => Request::Admin(Bytes::copy_from_slice(input.blob()?)),
             other => return Err(input.unknown("request of a node", other.into())),
         };

@@ -27,7 +27,7 @@ use crate::logging::LogControl;
 use crate::metrics::Metrics;
 use crate::neighbours::{Neighbours, Standing};
 use crate::peer::{self, Belonging, Member, Peers, Transport};
-use crate::raft::{self, Belong, Health, Leads, MetaBirth, SyncWatch};
+use crate::raft::{self, Belong, Health, MetaBirth, News, SyncWatch};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
@@ -212,7 +212,7 @@ struct Life {
     outside: Outside,
     broker: Broker,
     shard: raft::ShardHandle,
-    news: mpsc::Receiver<Vec<Leads>>,
+    news: mpsc::Receiver<News>,
     waiting_for: watch::Sender<Option<String>>,
 }
 
@@ -424,6 +424,8 @@ async fn recover(
         heartbeat_ticks: config.raft.heartbeat_ticks as usize,
         cache_bytes: config.cache.tail_bytes.bytes() as usize,
         retention_interval: config.retention.check_interval,
+        compaction_interval: config.compaction.check_interval,
+        key_bytes: config.compaction.key_bytes.in_memory(),
         min_insync_replicas: config.cluster.in_sync_minimum().into(),
         snapshot_log_entries: config.raft.snapshot_log_entries,
         metrics,

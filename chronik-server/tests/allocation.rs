@@ -11,7 +11,8 @@ use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::BytesMut;
-use chronik_server::kafka::{dispatch, frame, records};
+use chronik_server::kafka::{dispatch, frame};
+use chronik_server::records;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 

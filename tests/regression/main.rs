@@ -18,6 +18,7 @@ mod bench;
 mod chaos;
 mod clients;
 mod cluster;
+mod compaction;
 mod ctl;
 mod docs_fresh;
 mod followers;

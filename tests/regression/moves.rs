@@ -250,6 +250,16 @@ fn create_topic_with(cluster: &Cluster, replicas: i16) {
 }
 
 fn reassign(cluster: &Cluster, asked: usize, partitions: &[i32], replicas: &[usize]) {
+    reassign_of(cluster, TOPIC, asked, partitions, replicas);
+}
+
+pub(crate) fn reassign_of(
+    cluster: &Cluster,
+    topic: &str,
+    asked: usize,
+    partitions: &[i32],
+    replicas: &[usize],
+) {
     let replicas: Vec<BrokerId> = replicas
         .iter()
         .map(|id| BrokerId(i32::try_from(*id).unwrap()))
@@ -260,7 +270,7 @@ fn reassign(cluster: &Cluster, asked: usize, partitions: &[i32], replicas: &[usi
             .with_replicas(Some(replicas.clone()))
     });
     let topic = ReassignableTopic::default()
-        .with_name(name(TOPIC))
+        .with_name(name(topic))
         .with_partitions(partitions.collect());
     let request = AlterPartitionReassignmentsRequest::default()
         .with_topics(vec![topic])
@@ -272,7 +282,7 @@ fn reassign(cluster: &Cluster, asked: usize, partitions: &[i32], replicas: &[usi
     }
 }
 
-fn await_settled(cluster: &Cluster, asked: usize) {
+pub(crate) fn await_settled(cluster: &Cluster, asked: usize) {
     let mut wire = Wire::connect_to(cluster.node(asked).kafka_address());
     wait::until("the end of all moves", BOUND, || {
         let request = ListPartitionReassignmentsRequest::default().with_topics(None);
@@ -345,7 +355,7 @@ fn holds(bytes: &[u8], text: &str) -> bool {
         .any(|part| part == text.as_bytes())
 }
 
-fn finish(mut cluster: Cluster, announced: &[&str]) {
+pub(crate) fn finish(mut cluster: Cluster, announced: &[&str]) {
     cluster.stop().unwrap_or_else(|refused| panic!("{refused}"));
     let offences = cluster.unannounced_errors(announced).unwrap();
     assert!(offences.is_empty(), "{}", offences.join("\n"));

@@ -13,7 +13,6 @@ pub mod frame;
 mod header;
 pub mod listener;
 mod outbox;
-pub mod records;
 mod response;
 mod schema;
 mod versions;

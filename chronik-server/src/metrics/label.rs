@@ -125,6 +125,10 @@ labels! {
         Liveness = "liveness",
         /// What another node says of the groups that it leads.
         Leads = "leads",
+        /// What another node says of the compacted logs that it holds.
+        Clean = "clean",
+        /// Keys that compaction found in a log.
+        Surveyed = "surveyed",
         /// Entries read from disk for another node.
         Fetched = "fetched",
         /// A change of the catalog.

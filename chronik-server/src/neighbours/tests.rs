@@ -24,6 +24,12 @@ fn requests_and_replies_survive_their_bytes() {
         }]),
         Request::HandTo(vec![(GroupUid(1030), NodeId(2))]),
         Request::Quorum,
+        Request::Clean(vec![CleanLog {
+            group: GroupUid(1030),
+            replica: 3,
+            members_as_of: 9,
+            offset: 70,
+        }]),
     ] {
         assert_eq!(Request::decode(&request.encode()), Ok(request));
     }

@@ -60,6 +60,7 @@ impl Shard {
                 self.index.apply(change);
             }
             Notice::Checkpointed { .. } => self.checkpointed(),
+            Notice::Rewritten { group, last_index } => self.rewritten(GroupUid(group), last_index),
             Notice::Failed(failure) => {
                 error!(error = %failure, "the log could not be written; this node stops, so that nothing is promised that is not on disk");
                 std::process::exit(STORAGE_FAILED);

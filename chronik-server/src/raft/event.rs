@@ -13,6 +13,7 @@ use chronik_core::partition::producers::{Producer, SequenceRefused};
 use chronik_core::partition::{Acks, BatchHeader};
 use tokio::sync::{Notify, oneshot};
 
+use super::compaction::{CleanLog, Surveyed};
 use super::gossip::Leads;
 use super::history::Change;
 use super::inspect::{Inspection, Sight, Transfer};
@@ -41,6 +42,13 @@ pub(crate) enum Event {
         from: NodeId,
         news: Vec<Leads>,
     },
+    /// What another node says of the compacted logs that it holds.
+    Clean {
+        from: NodeId,
+        logs: Vec<CleanLog>,
+    },
+    /// Where the keys of a log are.
+    Surveyed(Surveyed),
     /// Entries that were read from disk for a replica of another node.
     Fetched {
         group: GroupUid,
@@ -131,6 +139,8 @@ impl Event {
             Event::Peer { .. } => EventKind::Peer,
             Event::Liveness(_) => EventKind::Liveness,
             Event::Leads { .. } => EventKind::Leads,
+            Event::Clean { .. } => EventKind::Clean,
+            Event::Surveyed(_) => EventKind::Surveyed,
             Event::Fetched { .. } => EventKind::Fetched,
             Event::Await { .. } | Event::Propose { .. } => EventKind::Propose,
             Event::ProducerId { .. } | Event::ProducerIds(_) => EventKind::ProducerId,

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use chronik_core::ids::{GroupUid, NodeId};
 use chronik_core::wire::{Reader, WireError, Writer};
 
+use super::compaction::CleanLog;
 use super::shard::Shard;
 
 /// One group as its leader sees it.
@@ -18,6 +19,14 @@ pub(crate) struct Leads {
     pub(crate) lagging: Vec<NodeId>,
     /// The version of the catalog in which the move began that came to its end; 0 if none did.
     pub(crate) settled: u64,
+}
+
+/// What one node tells all others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    Leads(Vec<Leads>),
+    /// How far the compacted logs are clean that it holds.
+    Clean(Vec<CleanLog>),
 }
 
 /// What was told last, and when everything has to be told again.
@@ -76,7 +85,13 @@ impl Shard {
         self.gossip.told = leads;
         if !news.is_empty() {
             // Whoever carries it is busy: the next round that tells all makes up for it.
-            let _ = self.news.try_send(news);
+            let _ = self.news.try_send(News::Leads(news));
+        }
+        if tells_all {
+            let logs = self.clean_logs();
+            if !logs.is_empty() {
+                let _ = self.news.try_send(News::Clean(logs));
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use chronik_core::ids::{GroupUid, NodeId};
 use chronik_inbox::Sender;
 use tokio::sync::oneshot;
 
+use super::compaction::CleanLog;
 use super::event::{AppendError, Event, Hint, ReadError};
 use super::gossip::Leads;
 use super::history::Change;
@@ -69,6 +70,11 @@ impl ShardHandle {
     /// What another node says of the groups that it leads.
     pub(crate) fn hear(&self, from: NodeId, news: Vec<Leads>) {
         self.offer(Event::Leads { from, news });
+    }
+
+    /// What another node says of the compacted logs that it holds.
+    pub(crate) fn hear_clean(&self, from: NodeId, logs: Vec<CleanLog>) {
+        self.offer(Event::Clean { from, logs });
     }
 
     /// Lets these nodes lead these groups, as far as that is possible at once.

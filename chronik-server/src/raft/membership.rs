@@ -142,6 +142,7 @@ impl Shard {
         }
         self.starting.remove(&group);
         self.index.remove(group.0);
+        self.compaction.forget(group);
         let meta = self.meta().map(|meta| meta.group.hard_state().encode());
         let reason = meta.map(|state| Record::new(Kind::HardState, GroupUid::META.0, state));
         let end = Record::new(Kind::GroupDestroy, group.0, Bytes::new());

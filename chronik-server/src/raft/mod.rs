@@ -7,6 +7,7 @@
 
 pub(crate) mod event;
 
+mod compaction;
 mod confirm;
 mod effects;
 mod elections;
@@ -30,7 +31,8 @@ mod upkeep;
 use chronik_core::group::Trim;
 use chronik_core::ids::GroupUid;
 
-pub(crate) use gossip::Leads;
+pub(crate) use compaction::CleanLog;
+pub(crate) use gossip::{Leads, News};
 pub(crate) use handle::ShardHandle;
 pub(crate) use health::{Health, SyncWatch};
 pub(crate) use recovery::{Belong, MetaBirth, Start, Started, start};

@@ -135,6 +135,15 @@ impl Records {
         Some(batches)
     }
 
+    /// Forgets the batches up to an entry, of which less is left on disk. Their bytes stay counted as well.
+    pub(super) fn forget_through(&mut self, index: u64) {
+        while self
+            .cached
+            .pop_front_if(|entry| entry.index <= index)
+            .is_some()
+        {}
+    }
+
     /// Drops the oldest cached entry if it is `index`, from Raft's memory as well.
     pub(super) fn evict(&mut self, index: u64) {
         self.cached.pop_front_if(|entry| entry.index <= index);

@@ -20,11 +20,12 @@ use tokio::sync::{mpsc, watch};
 use tracing::info;
 
 use super::ShardHandle;
+use super::compaction::Compaction;
 use super::confirm::Confirming;
 use super::effects::CHANGES_MEMBERS;
 use super::elections::Elections;
 use super::event::Event;
-use super::gossip::{Gossip, Leads};
+use super::gossip::{Gossip, News};
 use super::health::{Health, SyncWatch};
 use super::history::History;
 use super::membership::Birth;
@@ -52,6 +53,8 @@ pub(crate) struct Start {
     pub(crate) lag_max: Duration,
     pub(crate) cache_bytes: usize,
     pub(crate) retention_interval: Duration,
+    pub(crate) compaction_interval: Duration,
+    pub(crate) key_bytes: usize,
     pub(crate) min_insync_replicas: u32,
     pub(crate) snapshot_log_entries: u64,
     pub(crate) metrics: Arc<Metrics>,
@@ -84,7 +87,7 @@ pub(crate) struct Started {
     /// Counts changes of leaders.
     pub(crate) leader_changes: watch::Receiver<u64>,
     /// What there is to tell other nodes of the groups that are led here.
-    pub(crate) news: mpsc::Receiver<Vec<Leads>>,
+    pub(crate) news: mpsc::Receiver<News>,
     pub(crate) health: watch::Receiver<Health>,
     pub(crate) thread: JoinHandle<()>,
 }
@@ -106,7 +109,7 @@ pub(crate) enum StartError {
 /// Requests wait here for the shard; a full inbox refuses.
 const INBOX_EVENTS: usize = 16 * 1024;
 /// Rounds of gossip that wait to be carried.
-const NEWS: usize = 4;
+const NEWS_ROUNDS: usize = 4;
 /// How long a replica keeps up before it is in sync again.
 const LAG_RETURN: Duration = Duration::from_secs(2);
 
@@ -130,6 +133,12 @@ pub(crate) fn start(start: Start) -> Result<Started, StartError> {
         let _ = notices.send(Event::Log(notice));
     })?;
     let fetches = start_reading(reader.clone(), sender.clone()).map_err(StartError::Thread)?;
+    let compaction = Compaction::new(
+        (start.compaction_interval, start.key_bytes),
+        reader.clone(),
+        sender.clone(),
+    );
+    let compaction = compaction.map_err(StartError::Thread)?;
     let (view, view_receiver) = watch::channel(Arc::new(View::default()));
     let (leader_changes, leader_receiver) = watch::channel(0);
     let starting = Health {
@@ -137,8 +146,9 @@ pub(crate) fn start(start: Start) -> Result<Started, StartError> {
         has_served: false,
     };
     let (health, health_receiver) = watch::channel(starting);
-    let (news, news_receiver) = mpsc::channel(NEWS);
+    let (news, news_receiver) = mpsc::channel(NEWS_ROUNDS);
     let mut shard = Shard {
+        compaction,
         upkeep: Upkeep::new(start.tick, settings.retention_interval),
         settings,
         inbox,

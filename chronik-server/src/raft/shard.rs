@@ -16,10 +16,11 @@ use imbl::OrdMap;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Token;
+use super::compaction::Compaction;
 use super::confirm::Confirming;
 use super::elections::Elections;
 use super::event::{Append, AppendError, Event};
-use super::gossip::{Gossip, Leads};
+use super::gossip::{Gossip, News};
 use super::health::{Health, SyncWatch};
 use super::history::History;
 use super::meta::Proposals;
@@ -73,6 +74,7 @@ pub(super) struct Shard {
     pub(super) confirming: Confirming,
     pub(super) fetches: SyncSender<Job>,
     pub(super) upkeep: Upkeep,
+    pub(super) compaction: Compaction,
     /// Who leads each group, shared with the published views.
     pub(super) statuses: OrdMap<GroupUid, Arc<GroupStatus>>,
     pub(super) view: watch::Sender<Arc<View>>,
@@ -86,7 +88,7 @@ pub(super) struct Shard {
     pub(super) gossip: Gossip,
     pub(super) history: History,
     /// To whoever tells other nodes.
-    pub(super) news: mpsc::Sender<Vec<Leads>>,
+    pub(super) news: mpsc::Sender<News>,
     /// Groups of the last run that do not lead yet.
     pub(super) starting: HashSet<GroupUid>,
     /// Every group of the last run had a leader once, and the cluster knew this node.
@@ -171,6 +173,8 @@ impl Shard {
             Event::Peer { from, messages } => self.receive(from, messages),
             Event::Liveness(change) => self.liveness(change),
             Event::Leads { from, news } => self.hear(from, news),
+            Event::Clean { from, logs } => self.hear_clean(from, logs),
+            Event::Surveyed(survey) => self.surveyed(survey),
             Event::Fetched {
                 group,
                 fetch,

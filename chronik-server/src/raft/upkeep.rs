@@ -76,6 +76,10 @@ impl Shard {
             self.upkeep.retention_due = now + self.upkeep.retention_interval;
             self.retain();
         }
+        if now >= self.compaction.due {
+            self.compaction.due = now + self.compaction.interval;
+            self.compact();
+        }
         if now >= self.upkeep.members_due {
             self.upkeep.members_due = now + MEMBERS_EVERY;
             self.reconcile_members();
@@ -242,7 +246,8 @@ impl Shard {
             .collect();
         for topic in topics {
             let config = LogConfig::of(&topic, self.settings.min_insync_replicas);
-            if config.retention_ms.is_none() && config.retention_bytes.is_none() {
+            let keeps_all = config.retention_ms.is_none() && config.retention_bytes.is_none();
+            if keeps_all || !config.deletes {
                 continue;
             }
             let oldest_ts = config

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use chronik_server::kafka::records;
+use chronik_server::records;
 use libfuzzer_sys::fuzz_target;
 
 const HEADER_LEN: usize = 61;

@@ -14,7 +14,7 @@ use tracing::debug;
 use crate::broker::{BatchFound, ReadError};
 use crate::kafka::call::Call;
 use crate::kafka::error_code::ErrorCode;
-use crate::kafka::records::{self, RecordHead};
+use crate::records::{self, RecordHead};
 
 /// Timestamps that stand for a place instead of a time.
 const LATEST: i64 = -1;

@@ -1,5 +1,6 @@
 //! Produce: checks every batch once, hands all of them over in arrival order, and answers when they are safe.
 
+mod keys;
 mod request;
 mod response;
 #[cfg(test)]
@@ -140,6 +141,10 @@ impl Terms {
             Err((error, message)) => return refuse(index, error, Some(message)),
         };
         let config = LogConfig::of(topic, self.min_insync_replicas);
+        if config.compaction.is_some() && !keys::all_have_one(&header, &batch) {
+            let message = "records of a compacted topic have keys".to_owned();
+            return refuse(index, ErrorCode::InvalidRecord, Some(message));
+        }
         let log_append_time_ms = if config.log_append_time {
             self.now_ms
         } else {

@@ -1,6 +1,6 @@
-//! Looks inside a stored batch, in bounded memory: only to find a record by its timestamp.
+//! Looks inside a stored batch, in bounded memory: to find a record by its timestamp, and for compaction.
 
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Write};
 
 use chronik_core::partition::batch::{BatchError, BatchHeader, Compression, HEADER_LEN};
 
@@ -122,6 +122,54 @@ impl<'a> Records<'a> {
             Err(io::Error::from(io::ErrorKind::UnexpectedEof).into())
         }
     }
+}
+
+/// All records of a batch without their compression, as long as they are not too large.
+pub fn unfolded(batch: &[u8]) -> Result<Vec<u8>, RecordsError> {
+    let header = BatchHeader::read(batch)?;
+    let folded = &batch[HEADER_LEN..header.len()];
+    let mut records = Vec::new();
+    let mut source = unfold(header.compression()?, folded)?.take(UNFOLDED_LIMIT_BYTES);
+    source.read_to_end(&mut records)?;
+    match source.limit() {
+        0 => Err(RecordsError::Greedy(UNFOLDED_LIMIT_BYTES)),
+        _ => Ok(records),
+    }
+}
+
+/// Compresses records again. Of zstd there is only a decoder here: `None`, and they stay as they are.
+pub fn fold(compression: Compression, records: &[u8]) -> Option<Vec<u8>> {
+    let written = "memory takes every write";
+    match compression {
+        Compression::None | Compression::Zstd => None,
+        Compression::Gzip => {
+            let level = flate2::Compression::default();
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
+            encoder.write_all(records).expect(written);
+            Some(encoder.finish().expect(written))
+        }
+        Compression::Snappy => Some(fold_snappy(records)),
+        Compression::Lz4 => {
+            let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
+            encoder.write_all(records).expect(written);
+            Some(encoder.finish().expect(written))
+        }
+    }
+}
+
+/// Blocks with their lengths in front, as the Java library writes them.
+fn fold_snappy(records: &[u8]) -> Vec<u8> {
+    const BLOCK_BYTES: usize = 32 << 10;
+    let mut out = XERIAL_MAGIC.to_vec();
+    out.extend_from_slice(&[0, 0, 0, 1, 0, 0, 0, 1]);
+    let mut encoder = snap::raw::Encoder::new();
+    for block in records.chunks(BLOCK_BYTES) {
+        let folded = encoder.compress_vec(block).expect("a block is small");
+        let len = u32::try_from(folded.len()).expect("a block is small");
+        out.extend_from_slice(&len.to_be_bytes());
+        out.extend_from_slice(&folded);
+    }
+    out
 }
 
 fn unfold<'a>(

@@ -45,6 +45,19 @@ fn zigzag(out: &mut Vec<u8>, value: i64) {
     out.push(value as u8);
 }
 
+#[test]
+fn folded_records_unfold() {
+    let records: Vec<u8> = (0..200_000u32)
+        .flat_map(|number| (number / 7).to_le_bytes())
+        .collect();
+    for compression in [Compression::Gzip, Compression::Snappy, Compression::Lz4] {
+        let folded = fold(compression, &records).expect("there is an encoder");
+        let batch = header(compression as u8, 1, &folded);
+        assert_eq!(unfolded(&batch).expect("what was folded"), records);
+    }
+    assert_eq!(fold(Compression::Zstd, &records), None);
+}
+
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).unwrap();
