@@ -11,6 +11,7 @@ use super::grid::{Filter, Grid};
 use super::overlay::{Action, Overlay};
 use super::screens::{self, Screen};
 use super::trend::Trend;
+use crate::commands::rebalance::pace::Pace;
 use crate::output::Tone;
 
 /// What does not change while the view runs.
@@ -33,6 +34,8 @@ pub(crate) struct State {
     events: VecDeque<ClusterEvent>,
     groups: Vec<GroupRow>,
     trends: BTreeMap<String, Trend>,
+    /// How fast each operation goes.
+    paces: BTreeMap<u64, Pace>,
     /// When each node answered last.
     pub(crate) seen: BTreeMap<u64, u64>,
     /// Why the newest poll failed.
@@ -140,6 +143,7 @@ impl State {
                 let rows = data.cluster.nodes.iter().filter(|row| row.reachable);
                 self.seen.extend(rows.map(|row| (row.node_id, data.at_ms)));
                 self.now_ms = self.now_ms.max(data.at_ms);
+                self.follow_operations(&data);
                 self.live = *data;
                 self.failure = None;
             }
@@ -158,6 +162,25 @@ impl State {
             }
         }
         self.follow_selection();
+    }
+
+    fn follow_operations(&mut self, data: &Data) {
+        let operations = &data.operations.operations;
+        let is_there = |id: &u64| operations.iter().any(|known| known.operation_id == *id);
+        self.paces.retain(|id, _| is_there(id));
+        for operation in operations {
+            let pace = self.paces.entry(operation.operation_id).or_default();
+            pace.note(Duration::from_millis(data.at_ms), operation);
+        }
+    }
+
+    /// A line for each operation: how far, how fast, how long, and what is in the way.
+    pub(crate) fn operations(&self) -> impl Iterator<Item = String> {
+        let operations = self.data().operations.operations.iter();
+        operations.filter_map(|operation| {
+            let pace = self.paces.get(&operation.operation_id)?;
+            Some(pace.line(operation))
+        })
     }
 
     /// What is shown: the newest, or what was there when it froze.

@@ -414,6 +414,32 @@ fn an_action_is_planned_then_confirmed_then_done() {
 }
 
 #[test]
+fn moves_say_how_far_how_fast_and_what_they_wait_for() {
+    let mut state = with(data(4, true), Screen::Moves);
+    for second in 1..=4 {
+        let mut later = data(4, true);
+        later.at_ms += second * 1000;
+        later.operations.operations[0].moves[0].entries_done += second * 10;
+        state.update(Event::News(News::Polled(Box::new(later))));
+    }
+    let shown = text(&state);
+    assert!(shown.contains("####......  46 %"), "{shown}");
+    assert!(
+        shown.contains("operation 77: 0/1 partition, 460/1000 entries, 10/s, 54.0s left"),
+        "{shown}"
+    );
+    let mut silent = data(4, true);
+    silent.at_ms += 30_000;
+    silent.operations.operations[0].moves[0].entries_done = 460;
+    state.update(Event::News(News::Polled(Box::new(silent))));
+    let shown = text(&state);
+    assert!(
+        shown.contains("STALLED for 26.0s: orders/2: node 4 does not answer"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn what_is_red_is_explained_and_problems_are_visited() {
     let mut state = with(data(4, false), Screen::Overview);
     press(&mut state, "X");

@@ -121,7 +121,7 @@ fn a_move_that_stands_still_says_why_and_is_brought_back() {
         (waits_for == "node 4 does not answer").then_some(())
     })
     .unwrap();
-    let late = four.run(&["rebalance", "wait", &id, "--within", "300ms"]);
+    let late = four.run(&["rebalance", "wait", &id, "--within", "3s"]);
     assert_eq!(late.code, 10, "{late:?}");
     goes_on_without_its_watcher(&four, &id);
 

@@ -151,6 +151,14 @@ fn a_person_filters_drills_watches_a_leader_die_and_moves_one() {
 #[test]
 fn frames_are_printed_without_a_terminal() {
     let three = Three::with_topic("orders");
+    let one = three.data(&["partition", "describe", "orders/0", "-o", "json"]);
+    assert_eq!(one["group"]["views"].as_array().map(Vec::len), Some(3));
+    assert_eq!(
+        (one["start"].as_i64(), one["end"].as_i64()),
+        (Some(0), Some(0))
+    );
+    let missing = three.run(&["partition", "describe", "orders/9", "-o", "json"]);
+    assert_eq!(missing.refusal(), (1, "NOT_FOUND".to_owned()));
     for view in [
         "overview",
         "raft",

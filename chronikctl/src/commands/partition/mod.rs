@@ -1,5 +1,6 @@
 //! `chronikctl partition`: partitions of all topics, and where their replicas are.
 
+mod describe;
 mod list;
 mod moves;
 mod relocate;
@@ -10,6 +11,7 @@ use crate::exit::Failure;
 use crate::output::Answer;
 use crate::session::Session;
 
+pub(crate) use describe::PartitionDescription;
 pub(crate) use list::PartitionList;
 pub(crate) use moves::MoveList;
 
@@ -20,6 +22,9 @@ pub(crate) enum Partition {
         after_help = "Examples:\n  chronikctl partition list --leaderless\n  chronikctl partition list --under-replicated --on 3\n  chronikctl partition list --topic orders -o jsonl"
     )]
     List(list::Args),
+    /// One partition as each of its replicas sees it, with its offsets
+    #[command(after_help = "Examples:\n  chronikctl partition describe orders/3")]
+    Describe(describe::Args),
     /// Moves of replicas that are under way
     #[command(after_help = "Examples:\n  chronikctl partition moves -w")]
     Moves,
@@ -33,6 +38,7 @@ pub(crate) enum Partition {
 pub(crate) async fn run(session: &Session, partition: &Partition) -> Result<Answer, Failure> {
     match partition {
         Partition::List(args) => list::run(session, args).await,
+        Partition::Describe(args) => describe::run(session, args).await,
         Partition::Moves => moves::run(session).await,
         Partition::Move(args) => relocate::run(session, args).await,
     }

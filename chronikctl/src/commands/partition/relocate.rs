@@ -153,7 +153,7 @@ async fn replicas(kafka: &mut Kafka, topic: &str, number: i32) -> Result<Vec<i32
     Ok(partition.replica_nodes.iter().map(|node| node.0).collect())
 }
 
-fn partition(text: &str) -> Result<(String, i32), String> {
+pub(super) fn partition(text: &str) -> Result<(String, i32), String> {
     let parts = text.rsplit_once('/');
     let (topic, number) = parts.ok_or_else(|| format!("{text:?} is no TOPIC/PARTITION"))?;
     let number = number

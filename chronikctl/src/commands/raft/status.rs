@@ -66,7 +66,7 @@ pub(crate) fn told(status: &RaftStatus) -> Answer {
 }
 
 /// The groups as all nodes see them; the client is of the node that put it together.
-pub(super) async fn ask(
+pub(crate) async fn ask(
     session: &Session,
     group: &str,
     all: bool,
@@ -137,7 +137,7 @@ fn nodes(rows: &[RaftNode]) -> Table {
     table
 }
 
-fn groups(groups: &[RaftGroup]) -> Table {
+pub(crate) fn groups(groups: &[RaftGroup]) -> Table {
     let mut table = Table::new(&GROUPS);
     for group in groups {
         for view in &group.views {

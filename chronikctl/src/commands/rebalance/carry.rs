@@ -86,16 +86,16 @@ pub(crate) async fn watch(
     first: Operation,
     within: Duration,
 ) -> Result<Answer, Failure> {
-    let deadline = Instant::now() + within;
+    let begun = Instant::now();
     let id = first.operation_id;
     let mut progress = Progress::new(std::io::stderr().is_terminal());
     let mut pace = Pace::default();
     let mut newest = first;
     loop {
-        pace.note(Instant::now(), &newest);
+        pace.note(begun.elapsed(), &newest);
         progress.show(&pace.line(&newest));
         let is_done = newest.moves.is_empty();
-        if is_done || Instant::now() >= deadline {
+        if is_done || begun.elapsed() >= within {
             progress.end();
             let mut answer = status::one(cluster_id, &newest);
             if !is_done {

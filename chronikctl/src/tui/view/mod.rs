@@ -190,6 +190,11 @@ fn body_of(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
             Some(Scope::Group(name)) => ("Its events", recent(state, Some(name))),
             _ => ("", Vec::new()),
         },
+        Screen::Moves => {
+            let lines = state.operations();
+            let lines = lines.map(|line| vec![(Tone::Plain, format!("  {line}"))]);
+            ("Operations", lines.collect())
+        }
         _ => ("", Vec::new()),
     };
     if below.is_empty() {
@@ -211,7 +216,7 @@ fn body_of(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     canvas.line(area, area.y + upper, &title);
     let room = area.height.saturating_sub(upper + 1);
     if lines.is_empty() {
-        let nothing = [(Tone::Dim, "  none that is remembered".to_owned())];
+        let nothing = [(Tone::Dim, "  none that is known".to_owned())];
         canvas.line(area, area.y + upper + 1, &nothing);
     }
     for (line, at) in lines.into_iter().zip(0..room) {

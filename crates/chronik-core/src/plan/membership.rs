@@ -25,7 +25,10 @@ pub fn next_step(
     }
     let is_ready = |replica: u64| {
         let peer = peers.iter().find(|peer| peer.replica == replica);
-        peer.is_some_and(|peer| peer.is_active && peer.matched + MOST_BEHIND >= committed)
+        // One that never answered counts as active at first, and lacks little of a short log.
+        peer.is_some_and(|peer| {
+            peer.is_active && peer.matched > 0 && peer.matched + MOST_BEHIND >= committed
+        })
     };
     let learns = |replica: &&u64| members.learners.contains(replica);
     let ready = wanted

@@ -124,6 +124,26 @@ fn a_learner_that_lags_does_not_vote_yet() {
     );
 }
 
+#[test]
+fn a_learner_that_never_answered_does_not_vote_however_short_the_log_is() {
+    let mut members = Members::of_voters(vec![1, 2, 3]);
+    members.learners = vec![4];
+    let silent = Peer {
+        replica: 4,
+        matched: 0,
+        is_active: true,
+    };
+    let wanted = [1, 2, 4];
+    let next = |peer: Peer| membership::next_step(&members, &wanted, &[], &[peer], 5);
+    assert_eq!(next(silent), None);
+    let answers = Peer {
+        matched: 1,
+        ..silent
+    };
+    let swap = vec![Change::Voter(4), Change::Remove(3)];
+    assert_eq!(next(answers), Some(swap));
+}
+
 mod rebalance {
     use std::collections::{BTreeMap, BTreeSet};
 
