@@ -19,6 +19,7 @@ mod chaos;
 mod clients;
 mod cluster;
 mod compaction;
+mod connect;
 mod ctl;
 mod docs_fresh;
 mod followers;
