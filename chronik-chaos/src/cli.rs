@@ -105,6 +105,14 @@ pub(crate) enum Command {
         /// One run; without it all runs under `.chronik/chaos`.
         run: Option<PathBuf>,
     },
+    /// Makes hosts in namespaces of their own for another program, as long as standard input is open.
+    ///
+    /// Prints `host N ADDRESS NAMESPACE` for the clients' host 0 and one host for each node, then `ready`. Each line
+    /// `cut N` or `join N` on standard input is done and printed again. Needs root.
+    Hosts {
+        #[arg(long, default_value_t = 3)]
+        nodes: u32,
+    },
     #[command(name = crate::contain::enter::JANITOR, hide = true)]
     Janitor { run: PathBuf },
     #[command(name = crate::contain::enter::STAGE, hide = true)]

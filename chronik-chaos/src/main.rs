@@ -54,6 +54,7 @@ fn main() -> ExitCode {
             commands::selftest::selftest(run.as_deref(), live, &place)
         }
         Command::Heal { run } => commands::heal::heal(run.as_deref()),
+        Command::Hosts { nodes } => commands::hosts::hosts(nodes),
         Command::Janitor { run } => commands::inside::janitor(&run),
         Command::Stage { run, front } => commands::inside::stage(&run, &front),
         Command::Worker { run } => commands::inside::worker(&run),

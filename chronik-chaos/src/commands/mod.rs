@@ -6,6 +6,7 @@ pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod fuzz;
 pub(crate) mod heal;
+pub(crate) mod hosts;
 pub(crate) mod inside;
 pub(crate) mod launch;
 pub(crate) mod list;

@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::io;
 use std::net::Ipv4Addr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::PathBuf;
 use std::thread;
 
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
@@ -38,6 +39,12 @@ impl Host {
             Ok(Host { namespace, device })
         });
         made.join().expect("building a host does not panic")
+    }
+
+    /// Where other programs find the namespace, as long as this one runs.
+    pub(crate) fn path(&self) -> PathBuf {
+        let number = self.namespace.as_raw_fd();
+        PathBuf::from(format!("/proc/{}/fd/{number}", std::process::id()))
     }
 
     /// Runs something on a thread inside of this host; processes that it starts stay there.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::cluster::Cluster;
 use crate::error::LocalError;
+use crate::host::Host;
 use crate::node::Node;
 use crate::ports::free_port;
 use crate::process::Launch;
@@ -95,19 +96,18 @@ impl ChronikOptions {
         self.cluster_of(doors, doors.len())
     }
 
+    /// A node on each of these hosts, with folders `node-1`, `node-2` and so on. None of them runs yet.
+    pub fn cluster_on(&self, hosts: &[Host]) -> Result<Cluster, LocalError> {
+        let doors: Vec<Doors> = hosts.iter().map(Host::doors).collect();
+        let mut launches = self.launches(&doors)?;
+        for (host, launch) in hosts.iter().zip(&mut launches) {
+            host.settle(launch);
+        }
+        Ok(cluster(launches, &doors))
+    }
+
     fn cluster_of(&self, doors: &[Doors], founders: usize) -> Result<Cluster, LocalError> {
-        let launches = self.launches_of(doors, founders)?;
-        let nodes = launches.into_iter().zip(doors).map(|(launch, doors)| {
-            let data_dir = launch.working_dir.join("data");
-            Node::new(
-                launch,
-                doors.kafka,
-                Some(doors.admin),
-                data_dir,
-                READY_BOUND,
-            )
-        });
-        Ok(Cluster::new(nodes.collect()))
+        Ok(cluster(self.launches_of(doors, founders)?, doors))
     }
 
     /// A cluster that so many nodes found, and nodes that may join it later: the founders do not name them.
@@ -175,6 +175,20 @@ impl ChronikOptions {
             log: log_path(&self.dir),
         })
     }
+}
+
+fn cluster(launches: Vec<Launch>, doors: &[Doors]) -> Cluster {
+    let nodes = launches.into_iter().zip(doors).map(|(launch, doors)| {
+        let data_dir = launch.working_dir.join("data");
+        Node::new(
+            launch,
+            doors.kafka,
+            Some(doors.admin),
+            data_dir,
+            READY_BOUND,
+        )
+    });
+    Cluster::new(nodes.collect())
 }
 
 fn loopback(port: u16) -> SocketAddr {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::cluster::Cluster;
 use crate::error::LocalError;
 use crate::foreign::{maven, run};
+use crate::host::Host;
 use crate::node::Node;
 use crate::ports::free_port;
 use crate::process::Launch;
@@ -48,6 +49,15 @@ impl Doors {
             controller: (Ipv4Addr::LOCALHOST, free_port()?).into(),
         })
     }
+
+    /// Broker and controller use the ports that Chronik has for clients and peers.
+    fn on(host: &Host) -> Self {
+        let doors = host.doors();
+        Self {
+            kafka: doors.kafka,
+            controller: doors.peer,
+        }
+    }
 }
 
 /// How to start a node: a folder of its own and settings by their names in `server.properties`.
@@ -75,7 +85,7 @@ impl KafkaOptions {
     /// Formats the data directory, starts the node on free loopback ports and waits until it serves.
     pub fn start(&self) -> Result<Node, LocalError> {
         let doors = Doors::free()?;
-        let mut node = self.node(1, &[doors])?;
+        let mut node = self.node(1, &[doors], None)?;
         node.begin()?;
         Ok(node)
     }
@@ -84,19 +94,29 @@ impl KafkaOptions {
     /// Internal topics have as many replicas as there are nodes, up to three. None of them runs yet.
     pub fn cluster(&self, nodes: usize) -> Result<Cluster, LocalError> {
         let doors: Result<Vec<Doors>, LocalError> = (0..nodes).map(|_| Doors::free()).collect();
-        let doors = doors?;
+        self.cluster_of(&doors?, &[])
+    }
+
+    /// As [`Self::cluster`], a node on each of these hosts.
+    pub fn cluster_on(&self, hosts: &[Host]) -> Result<Cluster, LocalError> {
+        let doors: Vec<Doors> = hosts.iter().map(Doors::on).collect();
+        self.cluster_of(&doors, hosts)
+    }
+
+    /// Nodes beyond the last host are where this process is.
+    fn cluster_of(&self, doors: &[Doors], hosts: &[Host]) -> Result<Cluster, LocalError> {
         let node = |id: usize| {
             let mut options = self.clone();
             options.dir = self.dir.join(format!("node-{id}"));
             fs::create_dir_all(&options.dir).map_err(LocalError::file("create", &options.dir))?;
-            options.node(id, &doors)
+            options.node(id, doors, hosts.get(id - 1))
         };
-        let nodes: Result<Vec<Node>, LocalError> = (1..=nodes).map(node).collect();
+        let nodes: Result<Vec<Node>, LocalError> = (1..=doors.len()).map(node).collect();
         Ok(Cluster::new(nodes?))
     }
 
     /// A node that is formatted and does not run yet; `doors` are those of all nodes, this one's at `id - 1`.
-    fn node(&self, id: usize, doors: &[Doors]) -> Result<Node, LocalError> {
+    fn node(&self, id: usize, doors: &[Doors], host: Option<&Host>) -> Result<Node, LocalError> {
         let class_path = class_path()?;
         let data_dir = self.dir.join("data");
         let properties = self.dir.join("server.properties");
@@ -110,7 +130,7 @@ impl KafkaOptions {
         args.push(logging_flag(&logging).into());
         args.extend(["-cp".into(), class_path.into(), "kafka.Kafka".into()]);
         args.push(properties.into());
-        let launch = Launch {
+        let mut launch = Launch {
             name: format!("kafka {id}"),
             program: "java".into(),
             args,
@@ -118,6 +138,9 @@ impl KafkaOptions {
             working_dir: self.dir.clone(),
             log: self.dir.join("kafka.log"),
         };
+        if let Some(host) = host {
+            host.settle(&mut launch);
+        }
         let kafka = doors[id - 1].kafka;
         Ok(Node::new(launch, kafka, None, data_dir, READY_BOUND))
     }

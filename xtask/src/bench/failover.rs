@@ -1,5 +1,6 @@
 //! How long writes stop when a leader is lost: three nodes, default producers, one fault after the other.
 
+mod hosts;
 mod load;
 
 use std::path::{Path, PathBuf};
@@ -7,8 +8,13 @@ use std::time::{Duration, Instant};
 
 use chronik_local::{ChronikOptions, Cluster, KafkaOptions, foreign, kafka, wait};
 use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
 
+use self::hosts::Hosts;
 use self::load::{Client, Load};
+use super::contender::{self, Kind};
+use super::store::Store;
 use crate::error::XtaskError;
 use crate::{Outcome, output, step};
 
@@ -26,70 +32,84 @@ pub(crate) struct Options {
     /// The brokers to measure
     #[arg(long, value_enum, default_values_t = [Kind::Kafka, Kind::Chronik])]
     target: Vec<Kind>,
-    /// The faults to make
-    #[arg(long, value_enum, default_values_t = [Fault::Kill, Fault::Pause])]
+    /// The faults to make; `cut` needs root
+    #[arg(long, value_enum, default_values_t = [Fault::Kill, Fault::Pause, Fault::Cut])]
     fault: Vec<Fault>,
     /// The clients to load with
     #[arg(long, value_enum, default_values_t = [Client::Librdkafka, Client::Java])]
     client: Vec<Client>,
+    /// Keep the rounds that were measured at this commit and measure what is missing
+    #[arg(long)]
+    resume: bool,
     /// A server to measure instead of this checkout's
     #[arg(long)]
     server: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Kind {
-    Kafka,
-    Chronik,
-}
-
 /// What happens to the leader of a partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 enum Fault {
     /// SIGKILL
     Kill,
     /// SIGSTOP
     Pause,
+    /// No packet to it or from it
+    Cut,
 }
 
-/// The longest pause of any partition, in each round.
-struct Row {
+/// One round, as it is stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Round {
+    commit: String,
     kind: Kind,
     client: Client,
     fault: Fault,
-    gaps_ms: Vec<f64>,
-    /// Until the other nodes told a new leader of every partition, in each round.
-    leaders_ms: Vec<f64>,
+    /// The longest pause of any partition.
+    gap_ms: f64,
+    /// Until the other nodes told a new leader of every partition.
+    leaders_ms: f64,
     failed: u64,
 }
 
-pub(crate) fn run(options: &Options) -> Outcome {
-    let server = match &options.server {
-        Some(server) => server.clone(),
-        None if options.target.contains(&Kind::Chronik) => step::release_server()?,
-        None => PathBuf::new(),
-    };
-    let mut rows = Vec::new();
-    for kind in &options.target {
-        rows.extend(measure(*kind, &server, options)?);
-    }
-    output::heading("longest pause of a partition's acknowledgements, in milliseconds");
-    output::line(
-        "broker        client      fault  rounds     min   median      max  failed records  leaders: median      max",
-    );
-    for row in &rows {
-        output::line(&row.to_string());
-    }
-    conclude(&rows)
+/// What is to be measured, and what of it there is already.
+struct Work<'a> {
+    options: &'a Options,
+    store: &'a Store,
+    server: PathBuf,
 }
 
-impl Kind {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Kafka => "Apache Kafka",
-            Self::Chronik => "Chronik",
+/// A running cluster and what it stands on.
+struct Stage {
+    cluster: Cluster,
+    hosts: Option<Hosts>,
+    _dir: TempDir,
+}
+
+pub(crate) fn run(options: &Options) -> Outcome {
+    let store = Store::open("failover", options.resume)?;
+    let server = match options.target.contains(&Kind::Chronik) {
+        true => contender::server(options.server.as_deref())?,
+        false => PathBuf::new(),
+    };
+    let work = Work {
+        options,
+        store: &store,
+        server,
+    };
+    let mut rounds = Vec::new();
+    for kind in &options.target {
+        let (cuts, local): (Vec<Fault>, Vec<Fault>) = options
+            .fault
+            .iter()
+            .partition(|fault| **fault == Fault::Cut);
+        rounds.extend(work.measure(*kind, &local, None)?);
+        if !cuts.is_empty() {
+            rounds.extend(work.measure_apart(*kind, &cuts)?);
         }
     }
+    print(options, &rounds);
+    conclude(&rounds)
 }
 
 impl Fault {
@@ -97,6 +117,7 @@ impl Fault {
         match self {
             Self::Kill => "kill",
             Self::Pause => "pause",
+            Self::Cut => "cut",
         }
     }
 
@@ -104,85 +125,157 @@ impl Fault {
     fn bound_ms(self) -> f64 {
         match self {
             Self::Kill => 1_000.0,
-            Self::Pause => 3_000.0,
+            Self::Pause | Self::Cut => 3_000.0,
         }
     }
 
-    fn make(self, cluster: &mut Cluster, node: usize) -> Outcome {
+    fn make(self, stage: &mut Stage, node: usize) -> Outcome {
         match self {
-            Self::Kill => cluster.node_mut(node).kill()?,
-            Self::Pause => cluster.node(node).pause()?,
+            Self::Kill => stage.cluster.node_mut(node).kill()?,
+            Self::Pause => stage.cluster.node(node).pause()?,
+            Self::Cut => stage.hosts().cut(node)?,
         }
         Ok(())
     }
 
-    fn heal(self, cluster: &mut Cluster, node: usize) -> Outcome {
+    fn heal(self, stage: &mut Stage, node: usize) -> Outcome {
         match self {
-            Self::Kill => cluster.node_mut(node).begin()?,
-            Self::Pause => cluster.node(node).resume()?,
+            Self::Kill => stage.cluster.node_mut(node).begin()?,
+            Self::Pause => stage.cluster.node(node).resume()?,
+            Self::Cut => stage.hosts().join(node)?,
         }
         Ok(())
     }
 }
 
-fn measure(kind: Kind, server: &Path, options: &Options) -> Result<Vec<Row>, XtaskError> {
-    let work_dir = step::work_dir("bench")?;
-    let dir =
-        tempfile::tempdir_in(&work_dir).map_err(XtaskError::file("make a folder in", &work_dir))?;
-    let mut cluster = match kind {
-        Kind::Kafka => KafkaOptions::new(dir.path()).cluster(NODES)?,
-        Kind::Chronik => ChronikOptions::new(server, dir.path()).cluster(NODES)?,
-    };
-    output::heading(&format!("{}: {NODES} nodes", kind.name()));
-    cluster.start()?;
-    create_topic(dir.path(), &cluster.bootstrap())?;
-    let mut rows = Vec::new();
-    for client in &options.client {
-        for fault in &options.fault {
-            let mut row = Row {
-                kind,
-                client: *client,
-                fault: *fault,
-                gaps_ms: Vec::new(),
-                leaders_ms: Vec::new(),
-                failed: 0,
-            };
-            for _ in 0..options.rounds {
-                round(&mut cluster, &mut row)?;
+impl Stage {
+    fn hosts(&mut self) -> &mut Hosts {
+        self.hosts
+            .as_mut()
+            .expect("cuts are made where nodes have hosts of their own")
+    }
+}
+
+impl Work<'_> {
+    /// On a thread of its own, which moves to the clients' host and takes the drivers with it.
+    fn measure_apart(&self, kind: Kind, faults: &[Fault]) -> Result<Vec<Round>, XtaskError> {
+        std::thread::scope(|scope| {
+            let apart = scope.spawn(|| {
+                let hosts = Hosts::make(NODES)?;
+                hosts.enter()?;
+                self.measure(kind, faults, Some(hosts))
+            });
+            apart
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    fn measure(
+        &self,
+        kind: Kind,
+        faults: &[Fault],
+        mut hosts: Option<Hosts>,
+    ) -> Result<Vec<Round>, XtaskError> {
+        let mut rounds = Vec::new();
+        let mut stage = None;
+        for client in &self.options.client {
+            for fault in faults {
+                for number in 0..self.options.rounds {
+                    let name = round_name(kind, *client, *fault, number);
+                    if let Some(stored) = self.store.read(&name)? {
+                        rounds.push(stored);
+                        continue;
+                    }
+                    let stage = match &mut stage {
+                        Some(stage) => stage,
+                        none => none.insert(self.begin(kind, hosts.take())?),
+                    };
+                    let round = self.round(stage, kind, *client, *fault)?;
+                    output::line(&round.line());
+                    self.store.write(&name, &round)?;
+                    rounds.push(round);
+                }
             }
-            rows.push(row);
         }
+        Ok(rounds)
     }
-    Ok(rows)
+
+    fn begin(&self, kind: Kind, hosts: Option<Hosts>) -> Result<Stage, XtaskError> {
+        let work_dir = step::work_dir("bench")?;
+        let dir = tempfile::tempdir_in(&work_dir)
+            .map_err(XtaskError::file("make a folder in", &work_dir))?;
+        let kafka = || KafkaOptions::new(dir.path());
+        let chronik = || ChronikOptions::new(&self.server, dir.path());
+        let mut cluster = match (kind, &hosts) {
+            (Kind::Kafka, None) => kafka().cluster(NODES)?,
+            (Kind::Kafka, Some(hosts)) => kafka().cluster_on(hosts.nodes())?,
+            (Kind::Chronik, None) => chronik().cluster(NODES)?,
+            (Kind::Chronik, Some(hosts)) => chronik().cluster_on(hosts.nodes())?,
+        };
+        output::heading(&format!("{}: {NODES} nodes", kind.name()));
+        cluster.start()?;
+        create_topic(dir.path(), &cluster.bootstrap())?;
+        Ok(Stage {
+            cluster,
+            hosts,
+            _dir: dir,
+        })
+    }
+
+    fn round(
+        &self,
+        stage: &mut Stage,
+        kind: Kind,
+        client: Client,
+        fault: Fault,
+    ) -> Result<Round, XtaskError> {
+        await_in_sync(&stage.cluster)?;
+        let mut load = Load::start(client, &stage.cluster.bootstrap(), TOPIC, PARTITIONS)?;
+        load.await_word("steady")?;
+        let all = stage.cluster.ids();
+        let leader = stage.cluster.await_leader(all[0], TOPIC, 0, &all)?;
+        load.say("fault")?;
+        let begin = Instant::now();
+        fault.make(stage, leader)?;
+        await_other_leaders(&stage.cluster, leader)?;
+        let leaders_ms = begin.elapsed().as_secs_f64() * 1e3;
+        let recovered = load.await_word("recovered");
+        fault.heal(stage, leader)?;
+        recovered?;
+        let outcome = load.finish()?;
+        Ok(Round {
+            commit: self.store.commit().to_owned(),
+            kind,
+            client,
+            fault,
+            gap_ms: outcome.longest_gap_ms,
+            leaders_ms,
+            failed: outcome.failed,
+        })
+    }
 }
 
-fn round(cluster: &mut Cluster, row: &mut Row) -> Outcome {
-    await_in_sync(cluster)?;
-    let mut load = Load::start(row.client, &cluster.bootstrap(), TOPIC, PARTITIONS)?;
-    load.await_word("steady")?;
-    let all = cluster.ids();
-    let leader = cluster.await_leader(all[0], TOPIC, 0, &all)?;
-    load.say("fault")?;
-    let begin = Instant::now();
-    row.fault.make(cluster, leader)?;
-    await_other_leaders(cluster, leader)?;
-    let leaders_ms = begin.elapsed().as_secs_f64() * 1e3;
-    let recovered = load.await_word("recovered");
-    row.fault.heal(cluster, leader)?;
-    recovered?;
-    let outcome = load.finish()?;
-    output::line(&format!(
-        "{}, {}, {}: node {leader} lost, others lead after {leaders_ms:.0} ms, longest pause {:.0} ms, {} records failed",
-        row.kind.name(),
-        row.client.name(),
-        row.fault.name(),
-        outcome.longest_gap_ms,
-        outcome.failed
-    ));
-    row.gaps_ms.push(outcome.longest_gap_ms);
-    row.leaders_ms.push(leaders_ms);
-    row.failed += outcome.failed;
-    Ok(())
+impl Round {
+    fn line(&self) -> String {
+        format!(
+            "{}, {}, {}: others lead after {:.0} ms, longest pause {:.0} ms, {} records failed",
+            self.kind.name(),
+            self.client.name(),
+            self.fault.name(),
+            self.leaders_ms,
+            self.gap_ms,
+            self.failed
+        )
+    }
+}
+
+fn round_name(kind: Kind, client: Client, fault: Fault, number: u32) -> String {
+    let kind = match kind {
+        Kind::Kafka => "kafka",
+        Kind::Chronik => "chronik",
+    };
+    format!("{kind}-{}-{}-round-{number}", client.name(), fault.name())
 }
 
 /// All nodes agree that every partition is led and all of its replicas are in sync.
@@ -235,25 +328,40 @@ fn create_topic(dir: &Path, bootstrap: &str) -> Outcome {
     Ok(())
 }
 
-impl std::fmt::Display for Row {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let [least, median, most] = spread(&self.gaps_ms);
-        let [_, leaders_median, leaders_most] = spread(&self.leaders_ms);
-        write!(
-            formatter,
-            "{:<13} {:<11} {:<6} {:>6} {least:>7.0}  {median:>7.0}  {most:>7.0}  {:>14} {leaders_median:>16.0} {leaders_most:>8.0}",
-            self.kind.name(),
-            self.client.name(),
-            self.fault.name(),
-            self.gaps_ms.len(),
-            self.failed,
-        )
+fn print(options: &Options, rounds: &[Round]) {
+    output::heading("longest pause of a partition's acknowledgements, in milliseconds");
+    output::line(
+        "broker        client      fault  rounds     min   median      max  failed records  leaders: median      max",
+    );
+    for kind in &options.target {
+        for client in &options.client {
+            for fault in &options.fault {
+                let is_it = |round: &&Round| {
+                    (round.kind, round.client, round.fault) == (*kind, *client, *fault)
+                };
+                let found: Vec<&Round> = rounds.iter().filter(is_it).collect();
+                output::line(&row(*kind, *client, *fault, &found));
+            }
+        }
     }
 }
 
+fn row(kind: Kind, client: Client, fault: Fault, rounds: &[&Round]) -> String {
+    let [least, median, most] = spread(rounds.iter().map(|round| round.gap_ms));
+    let [_, leaders_median, leaders_most] = spread(rounds.iter().map(|round| round.leaders_ms));
+    let failed: u64 = rounds.iter().map(|round| round.failed).sum();
+    format!(
+        "{:<13} {:<11} {:<6} {:>6} {least:>7.0}  {median:>7.0}  {most:>7.0}  {failed:>14} {leaders_median:>16.0} {leaders_most:>8.0}",
+        kind.name(),
+        client.name(),
+        fault.name(),
+        rounds.len(),
+    )
+}
+
 /// The least, the median and the most.
-fn spread(figures: &[f64]) -> [f64; 3] {
-    let mut sorted = figures.to_vec();
+fn spread(figures: impl Iterator<Item = f64>) -> [f64; 3] {
+    let mut sorted: Vec<f64> = figures.collect();
     sorted.sort_by(f64::total_cmp);
     let at = |position: usize| sorted.get(position).copied().unwrap_or(f64::NAN);
     [
@@ -263,15 +371,13 @@ fn spread(figures: &[f64]) -> [f64; 3] {
     ]
 }
 
-fn conclude(rows: &[Row]) -> Outcome {
-    let missed = rows.iter().filter(|row| {
-        let bound_ms = row.fault.bound_ms();
-        row.kind == Kind::Chronik && row.gaps_ms.iter().any(|gap_ms| *gap_ms > bound_ms)
-    });
-    match missed.count() {
+fn conclude(rounds: &[Round]) -> Outcome {
+    let is_late =
+        |round: &&Round| round.kind == Kind::Chronik && round.gap_ms > round.fault.bound_ms();
+    match rounds.iter().filter(is_late).count() {
         0 => Ok(()),
-        missed => Err(XtaskError::Refused(format!(
-            "{missed} rows exceed what Chronik may need: 1 s after a kill, 3 s after a pause"
+        late => Err(XtaskError::Refused(format!(
+            "{late} rounds exceed what Chronik may need: 1 s after a kill, 3 s after a pause or a cut"
         ))),
     }
 }

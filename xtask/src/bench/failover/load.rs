@@ -9,6 +9,7 @@ use std::time::Duration;
 use chronik_local::foreign::venv;
 use chronik_local::{kafka, workspace_dir};
 use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 
 use crate::compat::java;
 use crate::error::XtaskError;
@@ -21,7 +22,8 @@ const WORD_BOUND: Duration = Duration::from_secs(150);
 const LINES: usize = 4096;
 
 /// A client library with its default settings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum Client {
     Librdkafka,
     Java,
