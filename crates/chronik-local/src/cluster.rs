@@ -16,6 +16,13 @@ pub struct Cluster {
     nodes: Vec<Node>,
 }
 
+/// A node that runs already, as a cluster of one.
+impl From<Node> for Cluster {
+    fn from(node: Node) -> Self {
+        Self { nodes: vec![node] }
+    }
+}
+
 impl Cluster {
     /// The node with the number 1 comes first. None of them runs yet.
     pub(crate) fn new(nodes: Vec<Node>) -> Self {

@@ -17,8 +17,8 @@ const RECORDS: &str = "5000";
 const BOUND: Duration = Duration::from_secs(600);
 
 pub(super) fn run(options: &Options) -> Outcome {
-    let lists = lists::read(SUITE)?;
-    let nodes = Nodes::new(options.target)?;
+    let lists = lists::read(SUITE, options.nodes)?;
+    let nodes = Nodes::new(options)?;
     let mut seen = Vec::new();
     for version in VERSIONS {
         seen.extend(drive(version, &nodes)?);
@@ -44,7 +44,7 @@ fn drive(version: &str, nodes: &Nodes) -> Result<Vec<(String, Verdict)>, XtaskEr
     let (classes, jars) = build(version)?;
     let dir = tempfile::tempdir_in(step::work_dir("compat")?)
         .map_err(XtaskError::file("make a folder in", "target/compat"))?;
-    let mut node = nodes.start(dir.path(), AutoCreate::On)?;
+    let mut cluster = nodes.start(dir.path(), AutoCreate::On)?;
     let log = dir.path().join("driver.log");
     let mut driver = Launch {
         name: format!("java-{version}"),
@@ -53,7 +53,7 @@ fn drive(version: &str, nodes: &Nodes) -> Result<Vec<(String, Verdict)>, XtaskEr
             "-cp",
             &format!("{classes}:{jars}"),
             "Driver",
-            &node.bootstrap(),
+            &cluster.bootstrap(),
             RECORDS,
         ]
         .map(Into::into)
@@ -69,7 +69,7 @@ fn drive(version: &str, nodes: &Nodes) -> Result<Vec<(String, Verdict)>, XtaskEr
     let text = std::fs::read_to_string(&log).map_err(XtaskError::file("read", &log))?;
     output::line(&text);
     output::line(&format!("took {:.1?}", begin.elapsed()));
-    node.stop()?;
+    cluster.stop()?;
     Ok(text
         .lines()
         .filter_map(|line| parse(version, line))

@@ -44,9 +44,9 @@ struct Suite {
 }
 
 pub(super) fn run(options: &Options) -> Outcome {
-    let lists = lists::read(SUITE)?;
+    let lists = lists::read(SUITE, options.nodes)?;
     let suite = install()?;
-    let nodes = Nodes::new(options.target)?;
+    let nodes = Nodes::new(options)?;
     let is_wanted = |name: &&String| options.only.as_ref().is_none_or(|part| name.contains(part));
     let names: Vec<&String> = lists
         .denominator
@@ -116,12 +116,16 @@ impl Suite {
         let logs = step::work_dir("compat/kafka-python")?;
         let dir =
             tempfile::tempdir_in(&logs).map_err(XtaskError::file("make a folder in", &logs))?;
-        let mut node = nodes.start(dir.path(), AutoCreate::On)?;
+        let cluster = nodes.start(dir.path(), AutoCreate::On)?;
         let log = logs.join(format!("{}.log", file_name(name)));
         // The log is appended to, and only this run counts.
         let _ = std::fs::remove_file(&log);
         let variables = [
-            ("KAFKA_URI", format!("kafka://{}", node.bootstrap())),
+            // The suite wants one address.
+            (
+                "KAFKA_URI",
+                format!("kafka://{}", cluster.node(1).bootstrap()),
+            ),
             ("KAFKA_VERSION", BROKER_VERSION.to_owned()),
             // Its fixtures want a folder of broker programs even when they are told not to start one.
             ("KAFKA_ROOT", self.dir.display().to_string()),
@@ -144,7 +148,7 @@ impl Suite {
         let ended = wait::until("the end of the test", BOUND, || pytest.exit_status());
         drop(pytest);
         let took = begin.elapsed();
-        node.kill()?;
+        drop(cluster);
         let verdict = match ended {
             Err(_) => Verdict::TimedOut,
             Ok(status) => verdict(status.code(), &log)?,

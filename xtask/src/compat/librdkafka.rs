@@ -38,9 +38,9 @@ struct Group {
 }
 
 pub(super) fn run(options: &Options) -> Outcome {
-    let lists = lists::read(SUITE)?;
+    let lists = lists::read(SUITE, options.nodes)?;
     let runner_dir = build()?;
-    let nodes = Nodes::new(options.target)?;
+    let nodes = Nodes::new(options)?;
     let groups = groups(&lists.denominator, options.only.as_deref());
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::new());
@@ -173,13 +173,13 @@ fn run_group(
         Some(NO_AUTO_CREATE) => AutoCreate::Off,
         _ => AutoCreate::On,
     };
-    let mut node = nodes.start(dir.path(), auto_create)?;
+    let cluster = nodes.start(dir.path(), auto_create)?;
     let test_dir = dir.path().join("client");
     fs::create_dir(&test_dir).map_err(XtaskError::file("create", &test_dir))?;
     let settings = test_dir.join("test.conf");
     let text = format!(
         "bootstrap.servers={}\ntest.topic.random=true\n",
-        node.bootstrap()
+        cluster.bootstrap()
     );
     fs::write(&settings, text).map_err(XtaskError::file("write", &settings))?;
     let log = logs.join(format!("{}.log", group.number));
@@ -217,7 +217,7 @@ fn run_group(
     let ended = wait::until("the end of the test", BOUND, || runner.exit_status());
     drop(runner);
     let took = begin.elapsed();
-    node.kill()?;
+    drop(cluster);
     let bytes = fs::read(&log).map_err(XtaskError::file("read", &log))?;
     let text = String::from_utf8_lossy(&bytes);
     let result = |name: &String| CaseResult {

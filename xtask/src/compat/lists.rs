@@ -1,7 +1,7 @@
 //! The lists of a suite: what counts, what is left out and why, and what must pass.
 //!
-//! `denominator.txt` and `excluded.txt` were written before the first run; `allow.txt` only grows. Lines starting with
-//! `#` are comments.
+//! `denominator.txt` and `excluded.txt` were written before the first run; `allow.txt` only grows, and so does
+//! `allow-3-nodes.txt` for clusters of three. Lines starting with `#` are comments.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,7 +23,15 @@ pub(super) fn dir(suite: &str) -> PathBuf {
     workspace_dir().join("tests/regression/compat").join(suite)
 }
 
-pub(super) fn read(suite: &str) -> Result<Lists, XtaskError> {
+/// What stands in the names of lists and results of clusters of so many nodes.
+pub(super) fn mark(nodes: usize) -> String {
+    match nodes {
+        1 => String::new(),
+        several => format!("-{several}-nodes"),
+    }
+}
+
+pub(super) fn read(suite: &str, nodes: usize) -> Result<Lists, XtaskError> {
     let dir = dir(suite);
     let lines = |file: &str| -> Result<Vec<String>, XtaskError> {
         let path = dir.join(file);
@@ -37,7 +45,9 @@ pub(super) fn read(suite: &str) -> Result<Lists, XtaskError> {
     Ok(Lists {
         denominator,
         excluded: lines("excluded.txt")?.len(),
-        allowed: lines("allow.txt")?.into_iter().collect(),
+        allowed: lines(&format!("allow{}.txt", mark(nodes)))?
+            .into_iter()
+            .collect(),
     })
 }
 

@@ -7,6 +7,8 @@ mod lists;
 mod report;
 mod target;
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
 
 use self::target::Target;
@@ -24,6 +26,12 @@ pub(crate) struct Options {
     /// Run only cases whose name contains this, and write no result
     #[arg(long)]
     only: Option<String>,
+    /// Nodes of each cluster; with several, results and what must pass are lists of their own
+    #[arg(long, default_value_t = 1)]
+    nodes: usize,
+    /// A server to test instead of this checkout's
+    #[arg(long)]
+    server: Option<PathBuf>,
     /// How many cases run side by side
     #[arg(long, default_value_t = JOBS)]
     jobs: usize,
@@ -51,6 +59,8 @@ pub(crate) fn run_all() -> Outcome {
             suite,
             target: Target::Chronik,
             only: None,
+            nodes: 1,
+            server: None,
             jobs: JOBS,
         })?;
     }

@@ -69,11 +69,12 @@ pub(super) fn conclude(
         .filter(|name| lists.allowed.contains(*name))
         .collect();
     if options.only.is_none() {
-        save(suite, options.target, &results)?;
+        save(suite, options, &results)?;
     }
     for name in passed.iter().filter(|name| !lists.allowed.contains(**name)) {
         output::line(&format!(
-            "new: {name} passes; add it to {suite}/allow.txt once it does so every time"
+            "new: {name} passes; add it to {suite}/allow{mark}.txt once it does so every time",
+            mark = lists::mark(options.nodes)
         ));
     }
     let denominator = results.len();
@@ -107,7 +108,7 @@ fn names(results: &[CaseResult], is_wanted: impl Fn(Verdict) -> bool) -> Vec<&st
 }
 
 /// Results of this checkout are kept with it; those of the original are for comparison only.
-fn save(suite: &str, target: Target, results: &[CaseResult]) -> Outcome {
+fn save(suite: &str, options: &Options, results: &[CaseResult]) -> Outcome {
     let mut csv = String::from("case,result,seconds\n");
     for result in results {
         let seconds = result.took.as_secs_f64();
@@ -117,9 +118,10 @@ fn save(suite: &str, target: Target, results: &[CaseResult]) -> Outcome {
             result.verdict.word()
         ));
     }
-    let path = match target {
-        Target::Chronik => lists::dir(suite).join("results.csv"),
-        Target::Kafka => step::work_dir("compat")?.join(format!("{suite}-kafka.csv")),
+    let mark = lists::mark(options.nodes);
+    let path = match options.target {
+        Target::Chronik => lists::dir(suite).join(format!("results{mark}.csv")),
+        Target::Kafka => step::work_dir("compat")?.join(format!("{suite}-kafka{mark}.csv")),
     };
     fs::write(&path, csv).map_err(XtaskError::file("write", &path))
 }

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use chronik_local::{ChronikOptions, KafkaOptions, Node};
+use chronik_local::{ChronikOptions, Cluster, KafkaOptions};
 use clap::ValueEnum;
 
+use super::Options;
 use crate::error::XtaskError;
 use crate::step;
 
@@ -14,9 +15,10 @@ pub(crate) enum Target {
     Kafka,
 }
 
-/// Starts fresh nodes of one kind.
+/// Starts fresh clusters of one kind.
 pub(super) struct Nodes {
     target: Target,
+    count: usize,
     server: PathBuf,
 }
 
@@ -28,33 +30,44 @@ pub(super) enum AutoCreate {
 }
 
 impl Nodes {
-    pub(super) fn new(target: Target) -> Result<Self, XtaskError> {
-        let server = match target {
-            Target::Chronik => step::release_server()?,
-            Target::Kafka => PathBuf::new(),
+    pub(super) fn new(options: &Options) -> Result<Self, XtaskError> {
+        let server = match (options.target, &options.server) {
+            (Target::Kafka, _) => PathBuf::new(),
+            (Target::Chronik, Some(server)) => server.clone(),
+            (Target::Chronik, None) => step::release_server()?,
         };
-        Ok(Self { target, server })
+        Ok(Self {
+            target: options.target,
+            count: options.nodes,
+            server,
+        })
     }
 
-    pub(super) fn start(&self, dir: &Path, auto_create: AutoCreate) -> Result<Node, XtaskError> {
+    pub(super) fn start(&self, dir: &Path, auto_create: AutoCreate) -> Result<Cluster, XtaskError> {
         let auto_create = match auto_create {
             AutoCreate::On => "true",
             AutoCreate::Off => "false",
         };
-        let node = match self.target {
-            Target::Chronik => ChronikOptions::new(&self.server, dir)
+        let chronik = || {
+            ChronikOptions::new(&self.server, dir)
                 .with("topic.auto_create", auto_create)
-                // Some suites name the first broker of a cluster and expect 0, as Kafka once numbered.
-                .with("node.id", "0")
                 .with("topic.default_partitions", "4")
                 .with("group.initial_rebalance_delay", "0ms")
-                .start(),
-            Target::Kafka => KafkaOptions::new(dir)
+        };
+        let kafka = || {
+            KafkaOptions::new(dir)
                 .with("auto.create.topics.enable", auto_create)
                 .with("num.partitions", "4")
                 .with("group.initial.rebalance.delay.ms", "0")
-                .start(),
         };
-        Ok(node?)
+        let mut cluster = match (self.target, self.count) {
+            // Some suites name the first broker of a cluster and expect 0, as Kafka once numbered.
+            (Target::Chronik, 1) => return Ok(chronik().with("node.id", "0").start()?.into()),
+            (Target::Kafka, 1) => return Ok(kafka().start()?.into()),
+            (Target::Chronik, several) => chronik().cluster(several)?,
+            (Target::Kafka, several) => kafka().cluster(several)?,
+        };
+        cluster.start()?;
+        Ok(cluster)
     }
 }

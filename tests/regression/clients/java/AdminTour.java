@@ -6,6 +6,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.AlterConfigOp.OpType;
@@ -37,7 +38,7 @@ import org.apache.kafka.common.errors.OffsetOutOfRangeException;
 import org.apache.kafka.common.errors.TopicExistsException;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 
-/** Every request an administrator makes on one node, and the refusals that matter. */
+/** Every request an administrator makes, on one node or several, and the refusals that matter. */
 final class AdminTour {
     private static final int RECORDS = 20;
 
@@ -83,7 +84,7 @@ final class AdminTour {
     private void describeCluster() throws Exception {
         DescribeClusterResult cluster = admin.describeCluster();
         Collection<Node> nodes = cluster.nodes().get();
-        Steps.equal(1, nodes.size(), "nodes");
+        Steps.holds(nodes.size() == bootstrap.split(",").length, "all nodes and no others: " + nodes);
         Steps.holds(!cluster.clusterId().get().isEmpty(), "the cluster has an id");
         Steps.holds(nodes.contains(cluster.controller().get()), "the controller is a listed node");
     }
@@ -113,7 +114,7 @@ final class AdminTour {
         refuse(TopicExistsException.class, new NewTopic(topic, 1, (short) 1));
         refuse(InvalidTopicException.class, new NewTopic("not a name", 1, (short) 1));
         refuse(InvalidPartitionsException.class, new NewTopic(topic + "-a", 0, (short) 1));
-        refuse(InvalidReplicationFactorException.class, new NewTopic(topic + "-b", 1, (short) 3));
+        refuse(InvalidReplicationFactorException.class, new NewTopic(topic + "-b", 1, (short) (nodes().size() + 1)));
         refuse(
                 InvalidConfigurationException.class,
                 new NewTopic(topic + "-c", 1, (short) 1).configs(Map.of("retention.ms", "soon")));
@@ -133,8 +134,25 @@ final class AdminTour {
         Steps.holds(names.containsAll(Set.of(topic, topic + "-good", topic + "-defaults")), "all topics: " + names);
     }
 
+    /** The numbers of all nodes. */
+    private List<Integer> nodes() throws Exception {
+        return admin.describeCluster().nodes().get().stream().map(Node::id).collect(Collectors.toList());
+    }
+
+    /** A node that was asked early may not know yet who leads on another one. */
+    private TopicDescription awaitLed() throws Exception {
+        long begin = System.nanoTime();
+        while (true) {
+            TopicDescription found = admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic);
+            boolean isLed = found.partitions().stream().allMatch(partition -> partition.leader() != null);
+            if (isLed || System.nanoTime() - begin > Clients.BOUND.toNanos()) {
+                return found;
+            }
+        }
+    }
+
     private void describe() throws Exception {
-        TopicDescription description = admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic);
+        TopicDescription description = awaitLed();
         Steps.equal(2, description.partitions().size(), "partitions");
         Steps.holds(!description.isInternal(), "not internal");
         description
@@ -240,11 +258,12 @@ final class AdminTour {
     }
 
     private void describeLogDirs() throws Exception {
-        int node = admin.describeCluster().nodes().get().iterator().next().id();
-        boolean isListed =
-                admin.describeLogDirs(List.of(node)).allDescriptions().get().get(node).values().stream()
-                        .anyMatch(dir -> dir.replicaInfos().containsKey(new TopicPartition(topic, 0)));
-        Steps.holds(isListed, "the partition lies in a folder");
+        long folders =
+                admin.describeLogDirs(nodes()).allDescriptions().get().values().stream()
+                        .flatMap(dirs -> dirs.values().stream())
+                        .filter(dir -> dir.replicaInfos().containsKey(new TopicPartition(topic, 0)))
+                        .count();
+        Steps.equal(1L, folders, "folders that hold the only replica");
     }
 
     private void alterGroupOffsets() throws Exception {
