@@ -25,6 +25,7 @@ mod docs_fresh;
 mod followers;
 mod groups;
 mod hostile;
+mod kills;
 mod many_topics;
 mod moves;
 mod pipelining;
