@@ -18,6 +18,9 @@ const GENERATOR_CPU_AMBER: f64 = 0.7;
 const SMALL_BATCH_MESSAGES: f64 = 5.0;
 const LOOP_FULL_MIN: f64 = 0.9;
 
+/// The entry about how late messages left while there was room for them.
+pub(crate) const SEND_LATENESS: &str = "send lateness";
+
 /// All checks of one run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub(crate) struct Audit {
@@ -348,7 +351,7 @@ fn ranges(facts: &Facts) -> Entry {
 
 /// Only messages that had room count: with a full queue the lateness is the cluster's.
 fn lateness(facts: &Facts) -> Entry {
-    let name = "send lateness";
+    let name = SEND_LATENESS;
     let Some(p99_us) = facts.lateness_p99_us.filter(|_| facts.is_open_loop) else {
         return entry(
             name,

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::audit::SEND_LATENESS;
 use crate::cli::{FindMaxArguments, LoadArguments, OutputArguments};
 use crate::commands::run::run_plan;
 use crate::error::BenchError;
@@ -92,8 +93,8 @@ pub(crate) fn run(arguments: &FindMaxArguments, signals: &Signals) -> Result<Exi
     }
     conclude(&search, &arguments.output)?;
     Ok(match search.maximum_per_second {
-        Some(_) => exit,
-        None => exit.worst(Exit::Inconclusive),
+        Some(_) if !search.is_generator_bound => exit,
+        _ => exit.worst(Exit::Inconclusive),
     })
 }
 
@@ -154,7 +155,15 @@ fn step(result: &BenchResult, slo: &Slo, rate: f64, is_hold: bool) -> Step {
             grouped(rate)
         ));
     }
-    reasons.extend(result.verdict.reasons.iter().cloned());
+    // Latency counts from the intended send, so a goal that was met by a late generator was met all the more.
+    let is_met = reasons.is_empty();
+    let lateness = format!("audit: {SEND_LATENESS}");
+    let doubts = result.verdict.reasons.iter();
+    reasons.extend(
+        doubts
+            .filter(|reason| !(is_met && reason.starts_with(&lateness)))
+            .cloned(),
+    );
     let found = result.headline_latency().map(|(_, found)| found.clone());
     let found = found.unwrap_or_default();
     Step {
@@ -196,11 +205,39 @@ fn conclude(search: &Search, output: &OutputArguments) -> Result<(), BenchError>
         None => output::line(&format!("no rate under {} could be held", search.goal)),
     }
     if search.is_generator_bound {
-        output::line("at least one step was limited by the generator: see its audit");
+        output::line(
+            "that is a lower bound: at least one step was limited by the generator, see its audit",
+        );
     }
     let path = output.out.join("find-max.json");
     let text = serde_json::to_string_pretty(search).expect("a search is plain data");
     std::fs::write(&path, format!("{text}\n")).map_err(BenchError::file("write", &path))?;
     output::line(&format!("wrote {}", path.display()));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn result(failed: u64, doubts: &[&str]) -> BenchResult {
+        let mut result = BenchResult::default();
+        result.throughput.headline_per_second = 100.0;
+        result.errors.failed = failed;
+        result.errors.failed_in_window = failed;
+        result.verdict.reasons = doubts.iter().map(|doubt| (*doubt).to_owned()).collect();
+        result
+    }
+
+    #[test]
+    fn a_late_generator_spoils_no_goal_that_was_met_and_excuses_none_that_was_not() {
+        let slo: Slo = "errors=0".parse().unwrap();
+        let late = "audit: send lateness: p99 2000 us while there was room (limit 1000)";
+        let met = step(&result(0, &[late]), &slo, 100.0, false);
+        assert!(met.meets_goal, "{:?}", met.reasons);
+        let missed = step(&result(3, &[late]), &slo, 100.0, false);
+        assert_eq!(missed.reasons.len(), 2, "{:?}", missed.reasons);
+        let doubted = step(&result(0, &["audit: clamps: 3"]), &slo, 100.0, false);
+        assert!(!doubted.meets_goal);
+    }
 }
