@@ -44,6 +44,7 @@ impl Desk {
                     .map(|member| member.peer_address.clone())
                     .unwrap_or_default(),
                 status,
+                drained: catalog.drained.contains(node),
             }
         });
         let nodes: Vec<NodeRow> = nodes.collect();

@@ -193,11 +193,19 @@ fn about_nodes(before: &Picture, after: &Picture) -> Vec<ClusterEvent> {
     let left = old.keys().filter(|node| !new.contains_key(*node));
     let silent = after.silent.difference(&before.silent);
     let back = before.silent.difference(&after.silent);
+    let (was, is) = (&before.catalog.drained, &after.catalog.drained);
+    let drained = is.iter().filter(|node| !was.contains(*node));
+    let undrained = was.iter().filter(|node| !is.contains(*node));
+    let drained = drained.map(|node| event("NODE_DRAINED", node, "gets no replicas any more"));
+    let undrained = undrained
+        .filter(|node| new.contains_key(*node))
+        .map(|node| event("NODE_UNDRAINED", node, "may get replicas again"));
     let joined = joined.map(|node| event("NODE_JOINED", node, "joined the cluster"));
     let left = left.map(|node| event("NODE_LEFT", node, "left the cluster"));
     let silent = silent.map(|node| event("NODE_SILENT", node, "does not answer"));
     let back = back.map(|node| event("NODE_BACK", node, "answers again"));
-    joined.chain(left).chain(silent).chain(back).collect()
+    let members = joined.chain(left).chain(drained).chain(undrained);
+    members.chain(silent).chain(back).collect()
 }
 
 fn about_catalog(before: &Catalog, after: &Catalog) -> Vec<ClusterEvent> {

@@ -125,7 +125,7 @@ mod tests {
     use std::sync::Arc;
 
     use chronik_admin::v1::{NodeReplica, Progress, Snapshot};
-    use chronik_core::catalog::{Command, Move, NewTopic, Node};
+    use chronik_core::catalog::{Command, Expected, Move, NewTopic, Node};
     use chronik_core::ids::TopicId;
 
     use super::*;
@@ -161,8 +161,12 @@ mod tests {
             topic: TOPIC,
             partition,
             replicas: Some(nodes(&[4, 2, 3])),
+            expected: Expected::Anything,
         });
-        catalog.apply(Command::MoveReplicas(moves.collect()));
+        catalog.apply(Command::MoveReplicas {
+            moves: moves.collect(),
+            mark: None,
+        });
         catalog
     }
 

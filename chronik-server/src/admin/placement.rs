@@ -7,7 +7,9 @@ use chronik_admin::v1::{
     PlanRequest, RemoveNodeRequest,
 };
 use chronik_admin::{AdminError, Code};
-use chronik_core::catalog::{self, Catalog, Partition, Refused, Topic};
+use chronik_core::catalog::{
+    self, Catalog, Command, DrainMark, Expected, Outcome, Partition, Refused, Topic,
+};
 use chronik_core::ids::{GroupUid, NodeId};
 use chronik_core::plan::rebalance::{self, Change, Goal, Impossible, Layout};
 use tracing::info;
@@ -30,7 +32,10 @@ impl Desk {
             let sight = sights.iter().find(|sight| sight.node == node);
             node == self.about.node || sight.is_some_and(|sight| sight.is_alive)
         };
-        let layout = Layout::of(catalog, is_alive);
+        // Who gets its share is not drained any more.
+        let is_drained = |node: NodeId| catalog.drained.contains(&node) && goal != Goal::Fill(node);
+        let may_get = |node: NodeId| is_alive(node) && !is_drained(node);
+        let layout = Layout::of(catalog, may_get);
         let changes = rebalance::plan(&layout, goal).map_err(impossible)?;
         let names = names::all(catalog);
         let wanted = |change: &Change| Move {
@@ -49,7 +54,7 @@ impl Desk {
             moves: changes.iter().map(wanted).collect(),
             copies: copies.sum(),
             reorders: reorders.count() as u64,
-            nodes: shares(catalog, &layout, &layout.after(&changes)),
+            nodes: shares(catalog, is_alive, &layout, &layout.after(&changes)),
             moving: moving.count() as u64,
         })
     }
@@ -64,30 +69,46 @@ impl Desk {
             let message = format!("the layout has changed: {}", stale.join("; "));
             return Err(AdminError::new(Code::Stale, message).hint("chronikctl rebalance plan"));
         }
-        if request.moves.is_empty() {
+        if request.moves.is_empty() && request.mark.is_none() {
             let message = "there is nothing to move";
             return Err(AdminError::new(Code::InvalidArgument, message));
         }
-        if request.dry_run {
-            return Ok(Operation {
-                partitions: request.moves.len() as u64,
-                ..Operation::default()
-            });
-        }
-        let wanted = request.moves.iter().map(|one| {
-            let (topic, number, _) = locate(&view.catalog, &one.group)?;
-            let replicas = one.to.iter().map(|node| NodeId(*node)).collect();
-            Ok(moved(topic, number, Some(replicas)))
+        let moves = request.moves.iter().map(|one| {
+            let (topic, partition, _) = locate(&view.catalog, &one.group)?;
+            Ok(catalog::Move {
+                topic: topic.id,
+                partition,
+                replicas: Some(node_ids(&one.to)),
+                expected: Expected::At(node_ids(&one.from)),
+            })
         });
-        let wanted: Result<Vec<catalog::Move>, AdminError> = wanted.collect();
-        let operation = self.order(wanted?).await?;
+        let moves = moves.collect::<Result<Vec<_>, AdminError>>()?;
+        let mark = request.mark.map(|mark| DrainMark {
+            node: NodeId(mark.node_id),
+            is_drained: mark.drained,
+        });
+        if request.dry_run {
+            let mut trial = view.catalog.clone();
+            return match trial.apply(Command::MoveReplicas { moves, mark }) {
+                Outcome::Refused(why) => Err(refused(why)),
+                _ => Ok(Operation {
+                    partitions: request.moves.len() as u64,
+                    ..Operation::default()
+                }),
+            };
+        }
+        let operation = self.order(moves, mark).await?;
         info!(
             request = request.request_id,
             operation,
             partitions = request.moves.len(),
+            ?mark,
             "an operator moves partitions"
         );
-        self.operation(operation).await
+        match operation {
+            0 => Ok(Operation::default()),
+            operation => self.operation(operation).await,
+        }
     }
 
     /// Brings back the partitions of an operation that have not arrived.
@@ -107,11 +128,18 @@ impl Desk {
             return Ok(present);
         }
         let wanted = present.moves.iter().map(|one| {
-            let (topic, number, _) = locate(&view.catalog, &one.group)?;
-            Ok(moved(topic, number, None))
+            let (topic, partition, _) = locate(&view.catalog, &one.group)?;
+            Ok(catalog::Move {
+                topic: topic.id,
+                partition,
+                replicas: None,
+                expected: Expected::Moving {
+                    since: request.operation_id,
+                },
+            })
         });
-        let wanted: Result<Vec<catalog::Move>, AdminError> = wanted.collect();
-        let operation = self.order(wanted?).await?;
+        let wanted = wanted.collect::<Result<Vec<_>, AdminError>>()?;
+        let operation = self.order(wanted, None).await?;
         info!(
             request = request.request_id,
             cancelled = request.operation_id,
@@ -145,18 +173,19 @@ impl Desk {
         })
     }
 
-    /// One proposal for all moves; the version of the catalog that has them is the number of the operation.
-    async fn order(&self, wanted: Vec<catalog::Move>) -> Result<u64, AdminError> {
-        let numbers: Vec<u32> = wanted.iter().map(|one| one.partition).collect();
+    /// One proposal for all moves; the version of the catalog that has them is the number of the operation. Zero if
+    /// nothing moves.
+    async fn order(
+        &self,
+        moves: Vec<catalog::Move>,
+        mark: Option<DrainMark>,
+    ) -> Result<u64, AdminError> {
+        let last = moves.last().map(|one| one.partition as usize);
         let broker = &self.rooms()?.broker;
-        let ordered = broker.move_replicas(wanted, ORDER_TIMEOUT).await;
-        let ordered = ordered.map_err(not_ordered)?;
-        let mut operation = 0;
-        for (topic, number) in ordered.into_iter().zip(numbers) {
-            let partition = &topic.map_err(refused)?.partitions[number as usize];
-            operation = partition.moved_at;
-        }
-        Ok(operation)
+        let ordered = broker.carry_out(moves, mark, ORDER_TIMEOUT).await;
+        let topics = ordered.map_err(not_ordered)?.map_err(refused)?;
+        let newest = topics.last().zip(last);
+        Ok(newest.map_or(0, |(topic, number)| topic.partitions[number].moved_at))
     }
 }
 
@@ -180,6 +209,10 @@ pub(super) fn locate<'a>(
 
 pub(super) fn numbers(nodes: &[NodeId]) -> Vec<u64> {
     nodes.iter().map(|node| node.0).collect()
+}
+
+fn node_ids(nodes: &[u64]) -> Vec<NodeId> {
+    nodes.iter().map(|node| NodeId(*node)).collect()
 }
 
 /// Where partitions are not where moves expect them.
@@ -221,7 +254,12 @@ fn goal(request: &PlanRequest) -> Result<Goal, AdminError> {
     }
 }
 
-fn shares(catalog: &Catalog, before: &Layout, after: &Layout) -> Vec<NodeShare> {
+fn shares(
+    catalog: &Catalog,
+    is_alive: impl Fn(NodeId) -> bool,
+    before: &Layout,
+    after: &Layout,
+) -> Vec<NodeShare> {
     let (old, new) = (before.shares(), after.shares());
     let share = |node: &NodeId| {
         let member = catalog.nodes.get(node);
@@ -230,7 +268,8 @@ fn shares(catalog: &Catalog, before: &Layout, after: &Layout) -> Vec<NodeShare> 
         NodeShare {
             node_id: node.0,
             rack: member.and_then(|member| member.rack.clone()),
-            reachable: before.nodes.contains_key(node),
+            reachable: is_alive(*node),
+            drained: catalog.drained.contains(node),
             replicas_before: held as u64,
             replicas_after: holds as u64,
             preferred_before: led as u64,
@@ -240,14 +279,6 @@ fn shares(catalog: &Catalog, before: &Layout, after: &Layout) -> Vec<NodeShare> 
     let mut nodes: Vec<NodeId> = catalog.nodes.keys().copied().collect();
     nodes.extend(old.keys().filter(|node| !catalog.nodes.contains_key(*node)));
     nodes.iter().map(share).collect()
-}
-
-fn moved(topic: &Topic, partition: u32, replicas: Option<Vec<NodeId>>) -> catalog::Move {
-    catalog::Move {
-        topic: topic.id,
-        partition,
-        replicas,
-    }
 }
 
 fn check_cluster(catalog: &Catalog, expect: Option<&Expect>) -> Result<(), AdminError> {
@@ -279,8 +310,16 @@ fn impossible(refused: Impossible) -> AdminError {
 
 fn refused(refused: Refused) -> AdminError {
     match &refused {
-        Refused::UnknownNode(_) | Refused::UnknownPartition | Refused::UnknownTopic => {
+        Refused::UnknownNode(_) => {
             AdminError::new(Code::NotFound, refused.to_string()).hint("chronikctl node list")
+        }
+        Refused::UnknownPartition | Refused::Elsewhere { .. } | Refused::MovesAlready { .. } => {
+            let message = format!("the layout has changed: {refused}");
+            AdminError::new(Code::Stale, message).hint("chronikctl rebalance plan")
+        }
+        Refused::Drained(node) => {
+            let message = format!("DRAINED: {refused}");
+            AdminError::new(Code::Blocked, message).hint(format!("chronikctl node undrain {node}"))
         }
         Refused::StillHolds { node, .. } => {
             let message = format!("STILL_HOLDS: {refused}");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chronik_core::catalog::{Command, Move, Outcome, Refused, Topic, TopicOutcome};
+use chronik_core::catalog::{Command, DrainMark, Move, Outcome, Refused, Topic, TopicOutcome};
 use chronik_core::ids::NodeId;
 
 use super::{Broker, ProposeError};
@@ -19,8 +19,35 @@ impl Broker {
         if moves.is_empty() {
             return Ok(Vec::new());
         }
-        match self.propose(Command::MoveReplicas(moves), timeout).await? {
-            Outcome::Topics(outcomes) => Ok(outcomes.into_iter().map(result).collect()),
+        let count = moves.len();
+        match self.order(moves, None, timeout).await? {
+            Ok(outcomes) => Ok(outcomes.into_iter().map(result).collect()),
+            // They were one plan.
+            Err(refused) => Ok(vec![Err(refused); count]),
+        }
+    }
+
+    /// Begins all of a plan or nothing, and says whether a node is drained from then on.
+    pub async fn carry_out(
+        &self,
+        moves: Vec<Move>,
+        mark: Option<DrainMark>,
+        timeout: Duration,
+    ) -> Result<Result<Vec<Arc<Topic>>, Refused>, ProposeError> {
+        let ordered = self.order(moves, mark, timeout).await?;
+        Ok(ordered.and_then(|outcomes| outcomes.into_iter().map(result).collect()))
+    }
+
+    async fn order(
+        &self,
+        moves: Vec<Move>,
+        mark: Option<DrainMark>,
+        timeout: Duration,
+    ) -> Result<Result<Vec<TopicOutcome>, Refused>, ProposeError> {
+        let command = Command::MoveReplicas { moves, mark };
+        match self.propose(command, timeout).await? {
+            Outcome::Topics(outcomes) => Ok(Ok(outcomes)),
+            Outcome::Refused(refused) => Ok(Err(refused)),
             other => unreachable!("moves were proposed, not {other:?}"),
         }
     }

@@ -30,7 +30,9 @@ pub enum CreateRefused {
     Name(#[from] NameRefused),
     #[error("a topic has at least one partition and at most {MAX_PARTITIONS}, not {0}")]
     Partitions(u32),
-    #[error("replication factor {wanted} needs {wanted} nodes, the cluster has {nodes}")]
+    #[error(
+        "replication factor {wanted} needs {wanted} nodes that get replicas, the cluster has {nodes}"
+    )]
     ReplicationFactor { wanted: u32, nodes: usize },
     #[error("the assignment is not one of known, distinct nodes for each partition")]
     Assignment,
@@ -225,15 +227,16 @@ impl Broker {
         let factor = spec
             .replication_factor
             .unwrap_or(self.settings.default_replication_factor);
-        let nodes = view.catalog.nodes.len();
-        if nodes == 0 {
+        let catalog = &view.catalog;
+        if catalog.nodes.is_empty() {
             // This node does not know its cluster yet.
             return Err(ProposeError::NotLeader(None).into());
         }
         let placed = placement::place(&view.catalog, count as usize, factor as usize);
-        placed.ok_or(CreateRefused::ReplicationFactor {
+        let gets_some = |node: &&NodeId| !catalog.drained.contains(*node);
+        placed.ok_or_else(|| CreateRefused::ReplicationFactor {
             wanted: factor,
-            nodes,
+            nodes: catalog.nodes.keys().filter(gets_some).count(),
         })
     }
 }

@@ -168,10 +168,14 @@ impl From<&Refused> for ErrorCode {
             Refused::UnknownTopic => ErrorCode::UnknownTopicOrPartition,
             Refused::NotMorePartitions { .. } => ErrorCode::InvalidPartitions,
             Refused::UnknownPartition => ErrorCode::UnknownTopicOrPartition,
-            Refused::Placement => ErrorCode::InvalidReplicaAssignment,
+            Refused::Placement | Refused::Drained(_) => ErrorCode::InvalidReplicaAssignment,
             Refused::NoMove => ErrorCode::NoReassignmentInProgress,
             Refused::UnknownNode(_) => ErrorCode::BrokerIdNotRegistered,
             Refused::StillHolds { .. } => ErrorCode::PolicyViolation,
+            // Of plans, which Kafka's protocol does not know.
+            Refused::Elsewhere { .. } | Refused::MovesAlready { .. } => {
+                ErrorCode::UnknownServerError
+            }
             Refused::AlreadyBorn(_) | Refused::EndedLife { .. } => ErrorCode::UnknownServerError,
         }
     }

@@ -159,10 +159,13 @@ fn reasons(view: &ClusterView) -> Vec<(Tone, String)> {
 fn node(row: &NodeRow) -> Vec<Cell> {
     let Some(status) = &row.status else {
         let silent = row.silent_ms.map(duration_ms);
-        let state = match silent {
+        let mut state = match silent {
             Some(silent) => format!("UNREACHABLE for {silent}"),
             None => "UNREACHABLE".to_owned(),
         };
+        if row.drained {
+            state.push_str(", DRAINED");
+        }
         let mut cells = vec![row.node_id.into(), Cell::toned(Tone::Bad, state)];
         cells.extend((0..6).map(|_| Cell::none()));
         cells.push(row.kafka_address.as_str().into());
@@ -171,9 +174,11 @@ fn node(row: &NodeRow) -> Vec<Cell> {
         cells.extend((0..2).map(|_| Cell::none()));
         return cells;
     };
-    let state = match status.ready {
-        true => Cell::toned(Tone::Good, "ready"),
-        false => Cell::toned(Tone::Warn, "NOT READY"),
+    let state = match (status.ready, row.drained) {
+        (true, false) => Cell::toned(Tone::Good, "ready"),
+        (true, true) => Cell::toned(Tone::Warn, "ready, DRAINED"),
+        (false, false) => Cell::toned(Tone::Warn, "NOT READY"),
+        (false, true) => Cell::toned(Tone::Warn, "NOT READY, DRAINED"),
     };
     let leaderless = match status.leaderless {
         0 => Cell::from(0),

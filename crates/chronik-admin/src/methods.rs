@@ -116,7 +116,7 @@ pub const METHODS: &[Method] = &[
         "Placement",
         "Apply",
         "/v1/placement/apply",
-        "Begins the moves of a plan, if every partition still is where the plan says.",
+        "Begins the moves of a plan, if every partition still is where the plan says; marks a node as drained, or not.",
     ),
     read::<v1::OperationsRequest, v1::OperationList>(
         "Placement",

@@ -137,6 +137,103 @@ fn a_move_that_stands_still_says_why_and_is_brought_back() {
     four.finish();
 }
 
+#[test]
+fn a_drained_node_gets_nothing_until_it_is_undrained() {
+    let mut three = Three::start();
+    for (topic, partitions) in [("moving", "4"), ("still", "2")] {
+        let line = [
+            "topic", "create", topic, "-p", partitions, "-r", "2", "--yes",
+        ];
+        assert_eq!(three.run(&line).code, 0);
+    }
+    let dry = three.run(&["node", "drain", "3", "--dry-run"]);
+    assert!(dry.stdout.contains("gets no replicas any more"), "{dry:?}");
+    assert!(!is_drained(&three, 1));
+    let drained = three.run(&["node", "drain", "3", "--yes"]);
+    assert_eq!(drained.code, 0, "{drained:?}");
+    assert!(drained.stdout.contains("node 3 is drained"), "{drained:?}");
+    // Doing it twice is doing it once.
+    assert_eq!(three.run(&["node", "drain", "3", "--yes"]).code, 0);
+
+    // Whoever learns the catalog anew knows of it, from its own disk or from others.
+    three.cluster.node_mut(2).stop().unwrap();
+    three.cluster.node_mut(2).begin().unwrap();
+    three.cluster.await_ready(&ALL).unwrap();
+    wait::until(
+        "the mark on a node that started again",
+        CHANGE_BOUND,
+        || is_drained(&three, 2).then_some(()),
+    )
+    .unwrap();
+    let listed = three.run(&["node", "list"]);
+    assert!(listed.stdout.contains("ready, DRAINED"), "{listed:?}");
+
+    let new = ["topic", "create", "new", "-p", "6", "-r", "2", "--yes"];
+    assert_eq!(three.run(&new).code, 0);
+    let plan = three.data(&["rebalance", "plan", "-o", "json"]);
+    assert_eq!(held_by(&plan, 3), 0, "{plan}");
+    assert_eq!(plan["moves"], Value::Array(Vec::new()));
+    let three_of_two = ["topic", "create", "wide", "-r", "3", "--yes"];
+    let refused = three.run(&three_of_two);
+    assert_ne!(refused.code, 0, "{refused:?}");
+    assert!(refused.stderr.contains("the cluster has 2"), "{refused:?}");
+    let by_hand = three.run(&["partition", "move", "still/0", "--to", "1,3", "--yes"]);
+    assert!(by_hand.stderr.contains("node 3 is drained"), "{by_hand:?}");
+    let why = three.run(&["explain", "node", "3"]);
+    assert!(why.stdout.contains("DRAINED"), "{why:?}");
+
+    let undrained = three.run(&["node", "undrain", "3", "--yes"]);
+    assert_eq!(undrained.code, 0, "{undrained:?}");
+    assert!(!is_drained(&three, 1));
+    let plan = three.data(&["rebalance", "plan", "-o", "json"]);
+    assert_eq!(held_by(&plan, 3), 8, "{plan}");
+    three.finish();
+}
+
+#[test]
+fn of_two_operators_with_the_same_plan_one_is_refused() {
+    let three = Three::with_topic("moving");
+    for round in 0..8 {
+        let from = replicas(&three);
+        let turn = |by: usize| {
+            let mut to = from.clone();
+            to.rotate_left(by);
+            let moves = serde_json::json!([{ "group": "moving/0", "from": from, "to": to }]);
+            format!("moves={moves}")
+        };
+        let (one, other) = (turn(1), turn(2));
+        let (three, lines) = (&three, [(1, &one), (2, &other)]);
+        // Both ask another node, which finds the layout as the plan expects it.
+        let ended = std::thread::scope(|scope| {
+            let apply = |(node, moves): (usize, &String)| {
+                let line = ["api", "post", "placement/apply", moves];
+                three.ask(&[node], &line)
+            };
+            let begun = lines.map(|line| scope.spawn(move || apply(line)));
+            begun.map(|operator| operator.join().unwrap())
+        });
+        let mut codes = ended.each_ref().map(|ended| ended.code);
+        codes.sort_unstable();
+        assert_eq!(codes, [0, 1], "round {round}: {ended:?}");
+        let loser = ended.iter().find(|ended| ended.code == 1).unwrap();
+        assert_eq!(loser.json()["code"], "STALE", "{loser:?}");
+        let winner = ended.iter().find(|ended| ended.code == 0).unwrap();
+        let id = winner.json()["operation_id"].to_string();
+        let line = ["wait", "operation", &id, "--within", "1m"];
+        assert_eq!(three.run(&line).code, 0);
+        // The next round asks nodes 1 and 2, which have to know of this one.
+        wait::until("one layout on both nodes", CHANGE_BOUND, || {
+            let at = |node| {
+                let line = ["api", "get", "topics/describe", "name=moving"];
+                three.ask(&[node], &line).json()["partitions"][0]["replicas"].clone()
+            };
+            (at(1) == at(2)).then_some(())
+        })
+        .unwrap();
+    }
+    three.finish();
+}
+
 fn four() -> Three {
     let four = Three::with_later(1);
     let partitions = PARTITIONS.to_string();
@@ -228,4 +325,16 @@ fn strangers(to: &Value, from: &Value) -> Vec<u64> {
         .iter()
         .filter(|node| !known.contains(node));
     comes.map(|node| node.as_u64().unwrap()).collect()
+}
+
+fn is_drained(three: &Three, asked: usize) -> bool {
+    let listed = three.ask(&[asked], &["node", "list", "-o", "json"]).data();
+    let mut nodes = listed["nodes"].as_array().unwrap().iter();
+    nodes.any(|node| node["node_id"] == 3 && node["drained"] == true)
+}
+
+fn held_by(plan: &Value, node: u64) -> u64 {
+    let mut shares = plan["nodes"].as_array().unwrap().iter();
+    let share = shares.find(|share| share["node_id"] == node).unwrap();
+    share["replicas_before"].as_u64().unwrap()
 }

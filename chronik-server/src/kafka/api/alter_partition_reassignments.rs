@@ -1,6 +1,6 @@
 //! AlterPartitionReassignments: who shall hold which partitions. The members of their groups change step by step.
 
-use chronik_core::catalog::{Move, Refused};
+use chronik_core::catalog::{Expected, Move, Refused};
 use kafka_protocol::messages::alter_partition_reassignments_request::ReassignablePartition;
 use kafka_protocol::messages::alter_partition_reassignments_response::{
     ReassignablePartitionResponse, ReassignableTopicResponse,
@@ -72,5 +72,6 @@ fn wanted(view: &View, topic: &TopicName, asked: ReassignablePartition) -> Optio
         topic: view.catalog.topic(topic)?.id,
         partition: u32::try_from(asked.partition_index).ok()?,
         replicas: replicas.map(|nodes| nodes.into_iter().map(node_id).collect()),
+        expected: Expected::Anything,
     })
 }

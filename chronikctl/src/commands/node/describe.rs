@@ -42,10 +42,14 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failur
     };
     answer
         .headlines
-        .push((tone, format!("node {}: {state}", args.node)));
+        .push((tone, format!("node {}: {state}{}", args.node, drained(row))));
     answer.tables.push(facts(row, status));
     answer.tables.push(sights(status));
     Ok(answer)
+}
+
+fn drained(row: &NodeRow) -> &'static str {
+    if row.drained { ", DRAINED" } else { "" }
 }
 
 fn facts(row: &NodeRow, status: &NodeStatus) -> Table {
@@ -62,6 +66,13 @@ fn facts(row: &NodeRow, status: &NodeStatus) -> Table {
         status.rack.clone().unwrap_or_else(|| "-".to_owned()),
     );
     let (leaders, followers) = (status.leaders, status.followers);
+    fact(
+        "replicas",
+        match row.drained {
+            true => "it gets none: it is drained".to_owned(),
+            false => "it gets its share".to_owned(),
+        },
+    );
     fact(
         "groups",
         format!(

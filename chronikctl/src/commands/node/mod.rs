@@ -29,7 +29,7 @@ pub(crate) enum Node {
         after_help = "Examples:\n  chronikctl node log-level 3 debug --yes\n  chronikctl node log-level 3 info,chronik_server::raft=debug"
     )]
     LogLevel(log_level::Args),
-    /// Moves everything away from a node
+    /// Moves everything away from a node, and keeps new replicas away from it
     #[command(
         after_help = "Examples:\n  chronikctl node drain 3 --dry-run\n  chronikctl node drain 3 --yes --within 1h"
     )]

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use chronik_admin::v1::PlacementPlan;
 use serde_json::Value;
 
-use super::{Patience, carry};
+use super::Patience;
+use super::carry::{self, Order};
 use crate::cli::Consent;
 use crate::exit::Failure;
 use crate::output::Answer;
@@ -26,7 +27,11 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failur
     let plan = read(&args.file)?;
     session.check_cluster(&plan.cluster_id)?;
     let action = format!("apply {}", args.file.display());
-    carry::out(session, plan, &action, &args.patience, &args.consent).await
+    let ordered = Order {
+        wanted: plan,
+        mark: None,
+    };
+    carry::out(session, ordered, &action, &args.patience, &args.consent).await
 }
 
 fn read(file: &PathBuf) -> Result<PlacementPlan, Failure> {

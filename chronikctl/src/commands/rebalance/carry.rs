@@ -6,50 +6,132 @@ use std::time::{Duration, Instant};
 use chronik_admin::Code;
 use chronik_admin::client::Client;
 use chronik_admin::v1::{
-    ApplyRequest, ClusterView, Expect, Operation, OperationsRequest, PlacementPlan,
+    ApplyRequest, ClusterView, DrainMark, Expect, Operation, OperationsRequest, PlacementPlan,
 };
 use tokio::time::sleep;
 
 use super::pace::Pace;
 use super::plan::{listed, summary};
-use super::{Patience, status, told};
+use super::{Patience, fetch, status, told};
 use crate::cli::Consent;
 use crate::commands::node;
 use crate::exit::{Failure, Verdict};
 use crate::mutate::{self, Plan};
-use crate::output::{Answer, Progress, note, plural};
+use crate::output::{Answer, Progress, Tone, note, plural};
 use crate::session::Session;
 
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// The other nodes hear of a mark in no time, if they are there.
+const MARK_WITHIN: Duration = Duration::from_secs(10);
 /// A copy fills a disk further: one that is fuller takes none.
 const DISK_TOO_FULL_PERCENT: u32 = 95;
 /// Moves that are shown before somebody decides.
 const MOST_LINES: usize = 12;
 
-/// Does what the plan says, if the checks and the person agree.
+/// What is ordered at once: it is done as a whole, or not at all.
+pub(crate) struct Order {
+    pub(crate) wanted: PlacementPlan,
+    /// Whether a node is to be without replicas from then on.
+    pub(crate) mark: Option<DrainMark>,
+}
+
+/// Does what the order says, if the checks and the person agree.
 pub(crate) async fn out(
     session: &Session,
-    wanted: PlacementPlan,
+    ordered: Order,
     action: &str,
     patience: &Patience,
     consent: &Consent,
 ) -> Result<Answer, Failure> {
-    if wanted.moves.is_empty() {
+    let wanted = &ordered.wanted;
+    if wanted.moves.is_empty() && ordered.mark.is_none() {
         note("nothing has to move");
-        return Ok(told(&wanted, session.settings.printer.is_for_people()));
+        return Ok(told(wanted, session.settings.printer.is_for_people()));
     }
     let (client, view) = node::view(session).await?;
     let mut plan = Plan::new(session, &wanted.cluster_id, action);
     plan.look_with = "chronikctl rebalance status".to_owned();
-    describe(&mut plan, &wanted, &view);
+    describe(&mut plan, wanted, &view);
+    plan.changes
+        .extend(ordered.mark.map(|mark| marked(mark, &view)));
     // A plan that does not fit any more is refused before anybody is asked.
-    order(&client, &wanted, &plan, true).await?;
+    order(&client, &ordered, &plan, true).await?;
     let request = plan.clone();
     let act = async {
-        let operation = order(&client, &wanted, &request, false).await?;
-        finish(session, &wanted.cluster_id, operation, patience).await
+        let operation = order(&client, &ordered, &request, false).await?;
+        let answer = match wanted.moves.is_empty() {
+            true => status::none(&wanted.cluster_id),
+            false => finish(session, &wanted.cluster_id, operation, patience).await?,
+        };
+        match ordered.mark {
+            Some(mark) if answer.verdict == Verdict::Yes && !patience.no_wait => {
+                verify_mark(session, mark, answer).await
+            }
+            _ => Ok(answer),
+        }
     };
     mutate::carry_out(session, consent, plan, act).await
+}
+
+/// What a mark changes, in words.
+fn marked(mark: DrainMark, view: &ClusterView) -> String {
+    let node = mark.node_id;
+    let others = view
+        .nodes
+        .iter()
+        .filter(|row| row.node_id != node && !row.drained);
+    match mark.drained {
+        true => format!(
+            "node {node} gets no replicas any more; new topics have at most {}",
+            plural(others.count() as u64, "replica")
+        ),
+        false => format!("node {node} may get replicas again"),
+    }
+}
+
+/// Looks whether the mark is there, and whether a drained node really holds nothing.
+async fn verify_mark(
+    session: &Session,
+    mark: DrainMark,
+    mut answer: Answer,
+) -> Result<Answer, Failure> {
+    let node = mark.node_id;
+    let deadline = Instant::now() + MARK_WITHIN;
+    let (is_marked, holds) = loop {
+        let (_, plan) = fetch(session, "balance", None).await?;
+        let share = plan.nodes.iter().find(|share| share.node_id == node);
+        let holds = share.map_or(0, |share| share.replicas_before);
+        let is_marked = share.is_some_and(|share| share.drained);
+        // Whoever answers now may be behind the one that took the order.
+        if is_marked == mark.drained || Instant::now() >= deadline {
+            break (is_marked, holds);
+        }
+        sleep(LOOK_EVERY).await;
+    };
+    let (tone, line) = match (mark.drained, is_marked) {
+        (true, true) if holds == 0 => (
+            Tone::Good,
+            format!("node {node} is drained: it holds nothing, and gets nothing"),
+        ),
+        // A topic that was created before the mark was there, and after the plan was made.
+        (true, true) => (
+            Tone::Bad,
+            format!("node {node} got {holds} replicas meanwhile: drain it again"),
+        ),
+        (false, false) => (
+            Tone::Good,
+            format!("node {node} is not drained, and holds {holds} replicas"),
+        ),
+        _ => (
+            Tone::Bad,
+            format!("somebody else changed whether node {node} is drained"),
+        ),
+    };
+    if tone == Tone::Bad {
+        answer.verdict = Verdict::No;
+    }
+    answer.headlines.push((tone, line));
+    Ok(answer)
 }
 
 /// Watches an operation that was begun, or only says which it is.
@@ -138,18 +220,19 @@ pub(crate) async fn look(session: &Session, id: u64) -> Result<Operation, Failur
 
 async fn order(
     client: &Client,
-    wanted: &PlacementPlan,
+    ordered: &Order,
     plan: &Plan,
     dry_run: bool,
 ) -> Result<Operation, Failure> {
     let request = ApplyRequest {
-        moves: wanted.moves.clone(),
+        moves: ordered.wanted.moves.clone(),
         expect: Some(Expect {
-            cluster_id: Some(wanted.cluster_id.clone()),
+            cluster_id: Some(ordered.wanted.cluster_id.clone()),
             term: None,
         }),
         dry_run,
         request_id: plan.request_id.clone(),
+        mark: ordered.mark,
     };
     let mut placement = client.placement();
     Ok(client.bounded(placement.apply(request)).await?)
@@ -195,7 +278,9 @@ fn describe(plan: &mut Plan, wanted: &PlacementPlan, view: &ClusterView) {
         ),
     );
     plan.change(summary(wanted));
-    plan.change("every partition keeps as many voters as it has, all the time");
+    if !wanted.moves.is_empty() {
+        plan.change("every partition keeps as many voters as it has, all the time");
+    }
     for one in wanted.moves.iter().take(MOST_LINES) {
         plan.change(format!(
             "{}: {} -> {}",

@@ -6,7 +6,7 @@ pub(crate) mod carry;
 pub(crate) mod pace;
 mod plan;
 pub(crate) mod status;
-mod wait;
+pub(crate) mod wait;
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::exit::Failure;
 use crate::output::Answer;
 use crate::session::Session;
 
-pub(crate) use plan::{fetch, told};
+pub(crate) use plan::{fetch, listed, told};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Rebalance {

@@ -155,9 +155,10 @@ fn share_row(share: &NodeShare) -> Vec<Cell> {
     vec![
         share.node_id.into(),
         Cell::maybe(share.rack.as_deref()),
-        match share.reachable {
-            true => Cell::toned(Tone::Good, "there"),
-            false => Cell::toned(Tone::Bad, "SILENT: gets nothing"),
+        match (share.reachable, share.drained) {
+            (false, _) => Cell::toned(Tone::Bad, "SILENT: gets nothing"),
+            (true, true) => Cell::toned(Tone::Warn, "DRAINED: gets nothing"),
+            (true, false) => Cell::toned(Tone::Good, "there"),
         },
         change(share.replicas_before, share.replicas_after).into(),
         change(share.preferred_before, share.preferred_after).into(),

@@ -57,6 +57,14 @@ pub(super) fn one(cluster_id: &str, operation: &Operation) -> Answer {
     })
 }
 
+/// Nothing had to move.
+pub(super) fn none(cluster_id: &str) -> Answer {
+    told(&OperationList {
+        cluster_id: cluster_id.to_owned(),
+        ..OperationList::default()
+    })
+}
+
 fn told(list: &OperationList) -> Answer {
     let mut answer = Answer::of("OperationList", &list.cluster_id, list);
     answer.rows = answer.data["operations"].as_array().cloned();

@@ -18,7 +18,7 @@ pub(crate) struct Args {
     within: Duration,
 }
 
-pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failure> {
+pub(crate) async fn run(session: &Session, args: &Args) -> Result<Answer, Failure> {
     let operation = carry::look(session, args.operation).await?;
     let (_, view) = node::view(session).await?;
     let patience = Patience {

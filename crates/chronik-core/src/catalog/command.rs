@@ -37,7 +37,12 @@ pub enum Command {
     TakeProducerIds {
         count: u32,
     },
-    MoveReplicas(Vec<Move>),
+    /// Moves that were planned for a layout begin together, or not at all if one of them meets another layout.
+    MoveReplicas {
+        moves: Vec<Move>,
+        /// Set or cleared with them.
+        mark: Option<DrainMark>,
+    },
     /// Said by the leader of the metadata group once the partition's leader has changed its members.
     FinishMove {
         topic: TopicId,
@@ -54,6 +59,26 @@ pub struct Move {
     pub topic: TopicId,
     pub partition: u32,
     pub replicas: Option<Vec<NodeId>>,
+    pub expected: Expected,
+}
+
+/// What must still be so for a move to begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expected {
+    Anything,
+    /// The partition is on these nodes, in this order, and does not move.
+    At(Vec<NodeId>),
+    /// The move that began with this version of the catalog is under way.
+    Moving {
+        since: u64,
+    },
+}
+
+/// Whether a node is to be without replicas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DrainMark {
+    pub node: NodeId,
+    pub is_drained: bool,
 }
 
 /// A topic as its creator wants it. Its group uids are given by the catalog.
@@ -145,9 +170,13 @@ impl Command {
             Command::TakeProducerIds { count } => {
                 out.u8(7).u32(*count);
             }
-            Command::MoveReplicas(moves) => {
-                out.u8(9).count(moves.len());
+            Command::MoveReplicas { moves, mark } => {
+                out.u8(12).count(moves.len());
                 moves.iter().for_each(|wanted| write_move(&mut out, wanted));
+                match mark {
+                    Some(mark) => _ = out.u8(1).u64(mark.node.0).u8(mark.is_drained.into()),
+                    None => _ = out.u8(0),
+                }
             }
             Command::FinishMove {
                 topic,
@@ -197,13 +226,21 @@ impl Command {
             7 => Command::TakeProducerIds {
                 count: input.u32()?,
             },
-            9 => Command::MoveReplicas(read_all(&mut input, 21, read_move)?),
+            // Before moves said what they expect.
+            9 => Command::MoveReplicas {
+                moves: read_all(&mut input, 21, read_bare_move)?,
+                mark: None,
+            },
             10 => Command::FinishMove {
                 topic: TopicId(input.array()?),
                 partition: input.u32()?,
                 moved_at: input.u64()?,
             },
             11 => Command::RemoveNode(NodeId(input.u64()?)),
+            12 => Command::MoveReplicas {
+                moves: read_all(&mut input, 22, read_move)?,
+                mark: read_mark(&mut input)?,
+            },
             other => return Err(input.unknown("command", other.into())),
         };
         input.end()?;
@@ -267,9 +304,38 @@ fn write_move(out: &mut Writer, wanted: &Move) {
         Some(replicas) => write_replicas(out.u8(1), replicas),
         None => _ = out.u8(0),
     }
+    match &wanted.expected {
+        Expected::Anything => _ = out.u8(0),
+        Expected::At(nodes) => write_replicas(out.u8(1), nodes),
+        Expected::Moving { since } => _ = out.u8(2).u64(*since),
+    }
 }
 
 fn read_move(input: &mut Reader<'_>) -> Result<Move, WireError> {
+    let bare = read_bare_move(input)?;
+    let expected = match input.u8()? {
+        0 => Expected::Anything,
+        1 => Expected::At(read_replicas(input)?),
+        2 => Expected::Moving {
+            since: input.u64()?,
+        },
+        other => return Err(input.unknown("expectation", other.into())),
+    };
+    Ok(Move { expected, ..bare })
+}
+
+fn read_mark(input: &mut Reader<'_>) -> Result<Option<DrainMark>, WireError> {
+    match input.u8()? {
+        0 => Ok(None),
+        1 => Ok(Some(DrainMark {
+            node: NodeId(input.u64()?),
+            is_drained: input.u8()? != 0,
+        })),
+        other => Err(input.unknown("option", other.into())),
+    }
+}
+
+fn read_bare_move(input: &mut Reader<'_>) -> Result<Move, WireError> {
     Ok(Move {
         topic: TopicId(input.array()?),
         partition: input.u32()?,
@@ -278,6 +344,7 @@ fn read_move(input: &mut Reader<'_>) -> Result<Move, WireError> {
             1 => Some(read_replicas(input)?),
             other => return Err(input.unknown("option", other.into())),
         },
+        expected: Expected::Anything,
     })
 }
 

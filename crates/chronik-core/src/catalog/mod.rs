@@ -13,11 +13,11 @@ mod tests;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use imbl::OrdMap;
+use imbl::{OrdMap, OrdSet};
 
 use crate::ids::{GroupUid, NodeId, ReplicaId, TopicId};
 use crate::wire::{Reader, WireError, Writer};
-pub use command::{Command, Move, NewTopic, Origin, Proposal};
+pub use command::{Command, DrainMark, Expected, Move, NewTopic, Origin, Proposal};
 
 /// What the metadata group knows. `version` rises with every applied command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct Catalog {
     names: OrdMap<TopicId, Arc<str>>,
     /// Who votes in the metadata group.
     pub meta_voters: Vec<NodeId>,
+    /// Nodes that give their replicas away, and get none.
+    pub drained: OrdSet<NodeId>,
     /// The newest life of each node that ever was here.
     lives: OrdMap<NodeId, Life>,
     next_uid: u64,
@@ -134,6 +136,12 @@ pub enum Refused {
     Placement,
     #[error("the partition does not move")]
     NoMove,
+    #[error("{topic}/{partition} is not on the nodes any more that the plan was made for")]
+    Elsewhere { topic: Arc<str>, partition: u32 },
+    #[error("{topic}/{partition} moves already")]
+    MovesAlready { topic: Arc<str>, partition: u32 },
+    #[error("node {0} is drained: it gets no replicas")]
+    Drained(NodeId),
     #[error("there is no node {0}")]
     UnknownNode(NodeId),
     #[error("node {node} still holds {partitions} partitions: move them to other nodes first")]
@@ -142,7 +150,9 @@ pub enum Refused {
     EndedLife { node: NodeId, got: u64, newest: u64 },
 }
 
-const SNAPSHOT_VERSION: u8 = 3;
+const SNAPSHOT_VERSION: u8 = 4;
+/// Before nodes could be marked as drained.
+const SNAPSHOT_WITHOUT_DRAINED: u8 = 3;
 /// Before partitions could move.
 const SNAPSHOT_WITHOUT_MOVES: u8 = 2;
 
@@ -155,6 +165,7 @@ impl Default for Catalog {
             topics: OrdMap::new(),
             names: OrdMap::new(),
             meta_voters: Vec::new(),
+            drained: OrdSet::new(),
             lives: OrdMap::new(),
             next_uid: GroupUid::FIRST_PARTITION.0,
             next_producer_id: 1,
@@ -239,10 +250,7 @@ impl Catalog {
                 replicas,
             } => Outcome::Topics(vec![self.extend(topic, total as usize, replicas)]),
             Command::SetConfigs { topic, changes } => self.set_configs(topic, changes),
-            Command::MoveReplicas(moves) => {
-                let moved = moves.into_iter().map(|wanted| self.begin_move(wanted));
-                Outcome::Topics(moved.collect())
-            }
+            Command::MoveReplicas { moves, mark } => self.move_replicas(moves, mark),
             Command::FinishMove {
                 topic,
                 partition,
@@ -280,16 +288,18 @@ impl Catalog {
         for topic in self.topics.values() {
             write_topic(&mut out, topic);
         }
+        out.count(self.drained.len());
+        self.drained.iter().for_each(|node| _ = out.u64(node.0));
         out.finish()
     }
 
     pub fn decode(bytes: &[u8]) -> Result<Catalog, WireError> {
         let mut input = Reader::new(bytes);
-        let knows_moves = match input.u8()? {
-            SNAPSHOT_VERSION => true,
-            SNAPSHOT_WITHOUT_MOVES => false,
-            other => return Err(input.unknown("catalog version", other.into())),
-        };
+        let version = input.u8()?;
+        if !(SNAPSHOT_WITHOUT_MOVES..=SNAPSHOT_VERSION).contains(&version) {
+            return Err(input.unknown("catalog version", version.into()));
+        }
+        let knows_moves = version > SNAPSHOT_WITHOUT_MOVES;
         let mut catalog = Catalog {
             version: input.u64()?,
             cluster_id: input.text()?.into(),
@@ -315,6 +325,9 @@ impl Catalog {
             let topic = Arc::new(read_topic(&mut input, knows_moves)?);
             catalog.names.insert(topic.id, topic.name.clone());
             catalog.topics.insert(topic.name.clone(), topic);
+        }
+        if version > SNAPSHOT_WITHOUT_DRAINED {
+            catalog.drained = command::read_replicas(&mut input)?.into_iter().collect();
         }
         input.end()?;
         Ok(catalog)
@@ -375,6 +388,9 @@ impl Catalog {
         if let Some(other) = self.collision(&name) {
             return TopicOutcome::Refused(Refused::NameCollides(other.clone()));
         }
+        if let Some(node) = self.drained_among(new.partitions.iter().flatten()) {
+            return TopicOutcome::Refused(Refused::Drained(node));
+        }
         let partitions = new
             .partitions
             .into_iter()
@@ -418,6 +434,9 @@ impl Catalog {
                 present: first,
                 wanted: total,
             });
+        }
+        if let Some(node) = self.drained_among(replicas.iter().flatten()) {
+            return TopicOutcome::Refused(Refused::Drained(node));
         }
         let mut topic = (*topic).clone();
         for nodes in replicas {

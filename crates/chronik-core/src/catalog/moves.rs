@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Catalog, Move, Outcome, Partition, Refused, Topic, TopicOutcome};
+use super::{Catalog, DrainMark, Expected, Move, Outcome, Partition, Refused, Topic, TopicOutcome};
 use crate::ids::{NodeId, TopicId};
 
 impl Partition {
@@ -40,20 +40,53 @@ impl Partition {
     }
 }
 
+impl Move {
+    /// It was made for a layout, and is not to meet another one.
+    fn is_planned(&self) -> bool {
+        self.expected != Expected::Anything
+    }
+}
+
 impl Catalog {
-    pub(super) fn begin_move(&mut self, wanted: Move) -> TopicOutcome {
+    /// Begins moves and marks a node. A plan is one thing: if the layout is another one by now, nothing is done.
+    pub(super) fn move_replicas(&mut self, moves: Vec<Move>, mark: Option<DrainMark>) -> Outcome {
+        let untouched = self.clone();
+        let is_plan = mark.is_some() || moves.iter().any(Move::is_planned);
+        if let Some(mark) = mark {
+            if !self.nodes.contains_key(&mark.node) {
+                return Outcome::Refused(Refused::UnknownNode(mark.node));
+            }
+            match mark.is_drained {
+                true => self.drained.insert(mark.node),
+                false => self.drained.remove(&mark.node),
+            };
+        }
+        let begun = moves.into_iter().map(|wanted| self.begin_move(wanted));
+        let outcomes: Vec<TopicOutcome> = begun.collect();
+        let refusal = outcomes.iter().find_map(|outcome| match outcome {
+            TopicOutcome::Refused(refused) => Some(refused.clone()),
+            _ => None,
+        });
+        match refusal.filter(|_| is_plan) {
+            Some(refused) => {
+                *self = untouched;
+                Outcome::Refused(refused)
+            }
+            None => Outcome::Topics(outcomes),
+        }
+    }
+
+    fn begin_move(&mut self, wanted: Move) -> TopicOutcome {
         let at = wanted.partition as usize;
         let Some(mut topic) = self.topic_with(wanted.topic, at) else {
             return TopicOutcome::Refused(Refused::UnknownPartition);
         };
+        let replicas = match self.destination(&topic, wanted) {
+            Ok(replicas) => replicas,
+            Err(refused) => return TopicOutcome::Refused(refused),
+        };
         let version = self.version;
         let partition = &mut topic.partitions[at];
-        let replicas = match wanted.replicas {
-            Some(replicas) if self.can_hold(&replicas) => replicas,
-            Some(_) => return TopicOutcome::Refused(Refused::Placement),
-            None if partition.is_moving() => partition.before.clone(),
-            None => return TopicOutcome::Refused(Refused::NoMove),
-        };
         // Whoever may have begun a replica for a move that is given up has to destroy it.
         let mut before = std::mem::take(&mut partition.before);
         let added = without(&partition.replicas, &before);
@@ -101,6 +134,7 @@ impl Catalog {
             return Outcome::Refused(Refused::StillHolds { node, partitions });
         }
         self.nodes.remove(&node);
+        self.drained.remove(&node);
         if let Some(life) = self.lives.get_mut(&node) {
             life.has_ended = true;
         }
@@ -112,6 +146,52 @@ impl Catalog {
             }
         }
         Outcome::Done
+    }
+
+    /// The first of these nodes that is to be without replicas.
+    pub(super) fn drained_among<'a>(
+        &self,
+        mut nodes: impl Iterator<Item = &'a NodeId>,
+    ) -> Option<NodeId> {
+        nodes.find(|node| self.drained.contains(*node)).copied()
+    }
+
+    /// Where a partition goes, if it is where it is expected.
+    fn destination(&self, topic: &Topic, wanted: Move) -> Result<Vec<NodeId>, Refused> {
+        let partition = &topic.partitions[wanted.partition as usize];
+        let (name, number) = (topic.name.clone(), wanted.partition);
+        match wanted.expected {
+            Expected::At(_) if partition.is_moving() => {
+                return Err(Refused::MovesAlready {
+                    topic: name,
+                    partition: number,
+                });
+            }
+            Expected::At(nodes) if nodes != partition.replicas => {
+                return Err(Refused::Elsewhere {
+                    topic: name,
+                    partition: number,
+                });
+            }
+            Expected::Moving { since } if since != partition.moved_at => {
+                return Err(Refused::NoMove);
+            }
+            _ => {}
+        }
+        let Some(replicas) = wanted.replicas else {
+            // Back to where it was, whatever has become of the nodes.
+            return match partition.is_moving() {
+                true => Ok(partition.before.clone()),
+                false => Err(Refused::NoMove),
+            };
+        };
+        if !self.can_hold(&replicas) {
+            return Err(Refused::Placement);
+        }
+        match self.drained_among(without(&replicas, &partition.holders()).iter()) {
+            Some(node) => Err(Refused::Drained(node)),
+            None => Ok(replicas),
+        }
     }
 
     fn can_hold(&self, replicas: &[NodeId]) -> bool {

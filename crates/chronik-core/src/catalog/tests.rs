@@ -163,11 +163,128 @@ fn a_move_that_is_given_up_ends_where_it_began() {
     assert_eq!(partition.replicas, [1, 2, 3].map(NodeId));
     assert_eq!(partition.removing(), [NodeId(4)]);
     finish(&mut catalog);
-    let refused = catalog.apply(Command::MoveReplicas(vec![wanted(&catalog, None)]));
+    let refused = catalog.apply(unmarked(vec![wanted(&catalog, None)]));
     assert_eq!(
         refused,
         Outcome::Topics(vec![TopicOutcome::Refused(Refused::NoMove)])
     );
+}
+
+#[test]
+fn of_two_plans_for_one_layout_only_one_begins_and_the_other_leaves_no_trace() {
+    let mut catalog = four_nodes();
+    catalog.apply(Command::CreateTopics(vec![NewTopic {
+        partitions: vec![vec![NodeId(1)]],
+        ..topic("alone", 1)
+    }]));
+    let alone = Move {
+        topic: catalog.topic("alone").unwrap().id,
+        ..planned(&catalog, &[4], &[1])
+    };
+    // Both were made for the same layout; the second one has a partition to itself, too.
+    let first = vec![planned(&catalog, &[4, 2, 3], &[1, 2, 3])];
+    let second = vec![alone.clone(), planned(&catalog, &[1, 2, 4], &[1, 2, 3])];
+    assert!(matches!(catalog.apply(unmarked(first)), Outcome::Topics(_)));
+    let between = catalog.clone();
+    let elsewhere = |topic: &str| Refused::Elsewhere {
+        topic: topic.into(),
+        partition: 0,
+    };
+    let moves_already = Refused::MovesAlready {
+        topic: "moved".into(),
+        partition: 0,
+    };
+    let late = Command::MoveReplicas {
+        moves: second.clone(),
+        mark: Some(DrainMark {
+            node: NodeId(3),
+            is_drained: true,
+        }),
+    };
+    assert_eq!(catalog.apply(late), Outcome::Refused(moves_already));
+    assert_eq!(catalog.topics, between.topics);
+    assert_eq!(catalog.drained, between.drained);
+    finish(&mut catalog);
+    assert_eq!(
+        catalog.apply(unmarked(second)),
+        Outcome::Refused(elsewhere("moved"))
+    );
+    assert_eq!(catalog.topic("alone"), between.topic("alone"));
+    // What is on its way belongs to whoever ordered it last.
+    let mut back = wanted(&catalog, None);
+    move_to(&mut catalog, Some(&[1, 2, 3]));
+    let since = catalog.version;
+    move_to(&mut catalog, Some(&[1, 2, 4]));
+    back.expected = Expected::Moving { since };
+    assert_eq!(
+        catalog.apply(unmarked(vec![back])),
+        Outcome::Refused(Refused::NoMove)
+    );
+}
+
+#[test]
+fn a_drained_node_gets_nothing_until_it_is_not_drained_any_more() {
+    let mut catalog = four_nodes();
+    assert_eq!(catalog.apply(mark(4, true)), Outcome::Topics(Vec::new()));
+    let drained = Refused::Drained(NodeId(4));
+    let to_it = || planned(&four_nodes(), &[4, 2, 3], &[1, 2, 3]);
+    assert_eq!(
+        catalog.apply(unmarked(vec![to_it()])),
+        Outcome::Refused(drained.clone())
+    );
+    let new = NewTopic {
+        partitions: vec![vec![NodeId(4)]],
+        ..topic("new", 1)
+    };
+    let refused = Outcome::Topics(vec![TopicOutcome::Refused(drained.clone())]);
+    assert_eq!(catalog.apply(Command::CreateTopics(vec![new])), refused);
+    let more = Command::AddPartitions {
+        topic: catalog.topic("moved").unwrap().id,
+        total: 2,
+        replicas: vec![vec![NodeId(1), NodeId(4)]],
+    };
+    assert_eq!(catalog.apply(more), refused);
+    assert_eq!(Catalog::decode(&catalog.encode()).unwrap(), catalog);
+    // The node that says where it is after a start is drained still; one that gets its share is not.
+    catalog.apply(Command::RegisterNode(node(4, 1)));
+    assert!(catalog.drained.contains(&NodeId(4)));
+    let fill = Command::MoveReplicas {
+        moves: vec![to_it()],
+        mark: Some(DrainMark {
+            node: NodeId(4),
+            is_drained: false,
+        }),
+    };
+    assert!(matches!(catalog.apply(fill), Outcome::Topics(_)));
+    assert!(catalog.drained.is_empty());
+    // What moves off a drained node may come back to it.
+    catalog.apply(mark(1, true));
+    move_to(&mut catalog, None);
+    finish(&mut catalog);
+    assert_eq!(
+        catalog.apply(mark(9, true)),
+        Outcome::Refused(Refused::UnknownNode(NodeId(9)))
+    );
+}
+
+#[test]
+fn a_checkpoint_from_before_nodes_could_be_drained_is_read() {
+    let mut catalog = four_nodes();
+    move_to(&mut catalog, Some(&[4, 2, 3]));
+    let mut bytes = catalog.encode().to_vec();
+    // It ended where the drained nodes begin: here, with none, a count of four bytes.
+    bytes[0] = SNAPSHOT_WITHOUT_DRAINED;
+    bytes.truncate(bytes.len() - 4);
+    assert_eq!(Catalog::decode(&bytes).unwrap(), catalog);
+    let mut log = Writer::new();
+    log.u8(2).u8(9).count(1).raw(&[7; 16]).u32(3).u8(0);
+    let old = Move {
+        topic: TopicId([7; 16]),
+        partition: 3,
+        replicas: None,
+        expected: Expected::Anything,
+    };
+    assert_eq!(Command::decode(&log.finish()).unwrap(), unmarked(vec![old]));
 }
 
 #[test]
@@ -238,11 +355,34 @@ fn wanted(catalog: &Catalog, replicas: Option<&[u64]>) -> Move {
         topic: catalog.topic("moved").unwrap().id,
         partition: 0,
         replicas: replicas.map(|nodes| nodes.iter().copied().map(NodeId).collect()),
+        expected: Expected::Anything,
+    }
+}
+
+/// A move as a plan has it, made for this layout.
+fn planned(catalog: &Catalog, replicas: &[u64], from: &[u64]) -> Move {
+    Move {
+        expected: Expected::At(from.iter().copied().map(NodeId).collect()),
+        ..wanted(catalog, Some(replicas))
+    }
+}
+
+fn unmarked(moves: Vec<Move>) -> Command {
+    Command::MoveReplicas { moves, mark: None }
+}
+
+fn mark(node: u64, is_drained: bool) -> Command {
+    Command::MoveReplicas {
+        moves: Vec::new(),
+        mark: Some(DrainMark {
+            node: NodeId(node),
+            is_drained,
+        }),
     }
 }
 
 fn move_to(catalog: &mut Catalog, replicas: Option<&[u64]>) {
-    let moved = catalog.apply(Command::MoveReplicas(vec![wanted(catalog, replicas)]));
+    let moved = catalog.apply(unmarked(vec![wanted(catalog, replicas)]));
     let Outcome::Topics(outcomes) = moved else {
         panic!("{moved:?}")
     };
@@ -270,10 +410,15 @@ proptest! {
         catalog.apply(create);
         catalog.apply(Command::TakeProducerIds { count: 7 });
         for command in [
-            Command::MoveReplicas(vec![
-                Move { topic: TopicId([1; 16]), partition: 3, replicas: Some(vec![NodeId(4)]) },
-                Move { topic: TopicId([1; 16]), partition: 0, replicas: None },
-            ]),
+            Command::MoveReplicas {
+                moves: vec![
+                    Move { topic: TopicId([1; 16]), partition: 3, replicas: Some(vec![NodeId(4)]), expected: Expected::Anything },
+                    Move { topic: TopicId([1; 16]), partition: 0, replicas: None, expected: Expected::Moving { since: 7 } },
+                    Move { topic: TopicId([1; 16]), partition: 1, replicas: None, expected: Expected::At(vec![NodeId(2)]) },
+                ],
+                mark: Some(DrainMark { node: NodeId(4), is_drained: true }),
+            },
+            unmarked(Vec::new()),
             Command::FinishMove { topic: TopicId([1; 16]), partition: 3, moved_at: 9 },
             Command::RemoveNode(NodeId(4)),
         ] {

@@ -15,9 +15,10 @@ struct Load {
 /// Places `partitions` with `factor` replicas each, the preferred leader first. Leaders and replicas are spread
 /// evenly over the nodes with all that is there, and replicas of one partition over as many racks as there are.
 /// Founders that were never seen hold replicas only where there are too few others, and lead nothing: they find what
-/// they should hold when they come. None if there are fewer nodes than replicas.
+/// they should hold when they come. Drained nodes get nothing. None if there are fewer nodes than replicas.
 pub fn place(catalog: &Catalog, partitions: usize, factor: usize) -> Option<Vec<Vec<NodeId>>> {
     let nodes = catalog.nodes.keys().chain(&catalog.meta_voters);
+    let nodes = nodes.filter(|node| !catalog.drained.contains(*node));
     let mut loads: BTreeMap<NodeId, Load> = nodes.map(|node| (*node, Load::default())).collect();
     if factor == 0 || loads.len() < factor || catalog.nodes.is_empty() {
         return None;

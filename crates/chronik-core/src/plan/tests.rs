@@ -49,6 +49,16 @@ proptest! {
     }
 
     #[test]
+    fn drained_nodes_get_nothing(nodes in 2u64..8, drained in 1u64..8, factor in 1usize..6) {
+        let mut catalog = cluster(nodes, 2);
+        catalog.drained.insert(NodeId(drained));
+        let rest = nodes - u64::from(drained <= nodes);
+        let placed = placement::place(&catalog, 9, factor);
+        prop_assert_eq!(placed.is_some(), factor as u64 <= rest);
+        prop_assert!(placed.into_iter().flatten().flatten().all(|node| node != NodeId(drained)));
+    }
+
+    #[test]
     fn racks_are_shared_only_if_there_are_too_few(partitions in 1usize..30) {
         let catalog = cluster(6, 3);
         for replicas in placement::place(&catalog, partitions, 3).expect("there are enough nodes") {
