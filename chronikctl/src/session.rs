@@ -108,6 +108,13 @@ impl Session {
         Kafka::connect(&bootstrap, self.settings.bounds).await
     }
 
+    /// The same, of the cluster that the context means.
+    pub(crate) async fn own_kafka(&self) -> Result<Kafka, Failure> {
+        let kafka = self.kafka().await?;
+        self.check_cluster(&kafka.cluster_id)?;
+        Ok(kafka)
+    }
+
     fn pin(&self, cluster_id: &str) -> Result<(), Failure> {
         let file = &self.settings.paths.contexts;
         let mut contexts = config::read_contexts(file)?;

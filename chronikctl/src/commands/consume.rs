@@ -81,8 +81,7 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Verdict, Failu
         let message = "records are a stream, and -o json and yaml are one object";
         return Err(Failure::usage(message).hint("-o jsonl"));
     }
-    let mut kafka = session.kafka().await?;
-    session.check_cluster(&kafka.cluster_id)?;
+    let mut kafka = session.own_kafka().await?;
     let mut reading = begin(session, args, &mut kafka).await?;
     while reading.left > 0 && !reading.is_at_end() {
         let topic = find(&mut kafka, &args.topic).await?;

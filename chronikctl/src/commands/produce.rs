@@ -88,8 +88,7 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Said, Failure>
             })?),
         };
     let mut input = BufReader::with_capacity(READ_BUFFER_BYTES, input);
-    let mut kafka = session.kafka().await?;
-    session.check_cluster(&kafka.cluster_id)?;
+    let mut kafka = session.own_kafka().await?;
     let mut produced = Produced {
         topic: args.topic.clone(),
         ..Produced::default()

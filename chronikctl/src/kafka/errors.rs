@@ -2,6 +2,7 @@
 
 use chronik_admin::Code;
 use kafka_protocol::error::ResponseError;
+use kafka_protocol::protocol::StrBytes;
 
 use crate::exit::Failure;
 
@@ -11,6 +12,20 @@ pub(crate) fn check(number: i16, what: &str, message: Option<&str>) -> Result<()
         0 => Ok(()),
         _ => Err(refusal(number, what, message)),
     }
+}
+
+/// One result of a request for several things: a number, and the broker's own words.
+pub(crate) fn outcome(
+    number: i16,
+    noun: &str,
+    name: &str,
+    message: Option<&StrBytes>,
+) -> Result<(), Failure> {
+    check(
+        number,
+        &format!("{noun} {name}"),
+        message.map(|text| &**text),
+    )
 }
 
 /// A number, what was wanted, and the broker's own words if it has any.

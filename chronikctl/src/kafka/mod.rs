@@ -20,7 +20,7 @@ use tokio::time::sleep;
 use crate::exit::Failure;
 use connection::Connection;
 
-pub(crate) use errors::{check, is_retriable, refusal};
+pub(crate) use errors::{check, is_retriable, outcome, refusal};
 pub(crate) use partition::for_key;
 pub(crate) use records::{Read, decode, encode};
 

@@ -22,9 +22,8 @@ pub(crate) struct Args {
 const DELETE_GROUPS: i16 = 1;
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failure> {
-    let mut kafka = session.kafka().await?;
+    let mut kafka = session.own_kafka().await?;
     let cluster_id = kafka.cluster_id.clone();
-    session.check_cluster(&cluster_id)?;
     let group = &args.group;
     let coordinator = coordinator(&mut kafka, group).await?;
     let described = describe(&mut kafka, coordinator, group).await?;

@@ -74,8 +74,7 @@ const PARTITIONS: [Column; 7] = [
 ];
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failure> {
-    let mut kafka = session.kafka().await?;
-    session.check_cluster(&kafka.cluster_id)?;
+    let mut kafka = session.own_kafka().await?;
     let group = read(&mut kafka, &args.group).await?;
     Ok(answer(&kafka.cluster_id, &group))
 }

@@ -46,8 +46,7 @@ const COLUMNS: [Column; 8] = [
 ];
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failure> {
-    let mut kafka = session.kafka().await?;
-    session.check_cluster(&kafka.cluster_id)?;
+    let mut kafka = session.own_kafka().await?;
     let (names, warnings) = match &args.group {
         Some(name) => (vec![name.clone()], Vec::new()),
         None => {

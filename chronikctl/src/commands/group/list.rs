@@ -36,8 +36,7 @@ const COLUMNS: [Column; 4] = [
 ];
 
 pub(super) async fn run(session: &Session) -> Result<Answer, Failure> {
-    let mut kafka = session.kafka().await?;
-    session.check_cluster(&kafka.cluster_id)?;
+    let mut kafka = session.own_kafka().await?;
     let (groups, warnings) = read(&mut kafka).await;
     let mut table = Table::new(&COLUMNS);
     for group in &groups {

@@ -50,9 +50,8 @@ const OFFSET_COMMIT: i16 = 7;
 const NO_GENERATION: i32 = -1;
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failure> {
-    let mut kafka = session.kafka().await?;
+    let mut kafka = session.own_kafka().await?;
     let cluster_id = kafka.cluster_id.clone();
-    session.check_cluster(&cluster_id)?;
     let coordinator = coordinator(&mut kafka, &args.group).await?;
     let described = describe(&mut kafka, coordinator, &args.group).await?;
     let before = committed(&mut kafka, coordinator, &args.group).await?;

@@ -40,9 +40,8 @@ const NOT_NEEDED: i16 = 84;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failure> {
-    let mut kafka = session.kafka().await?;
+    let mut kafka = session.own_kafka().await?;
     let cluster_id = kafka.cluster_id.clone();
-    session.check_cluster(&cluster_id)?;
     let metadata = kafka.metadata(None).await?;
     // A first replica that does not keep up would only lose the lead again.
     let (able, unable): (Vec<Displaced>, Vec<Displaced>) = displaced(&metadata)

@@ -36,8 +36,7 @@ const COLUMNS: [Column; 5] = [
 ];
 
 pub(super) async fn run(session: &Session) -> Result<Answer, Failure> {
-    let mut kafka = session.kafka().await?;
-    session.check_cluster(&kafka.cluster_id)?;
+    let mut kafka = session.own_kafka().await?;
     let metadata = kafka.metadata(None).await?;
     let mut shares: BTreeMap<i32, Share> = BTreeMap::new();
     let mut displaced = 0;

@@ -50,8 +50,7 @@ const COLUMNS: [Column; 6] = [
 ];
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failure> {
-    let mut kafka = session.kafka().await?;
-    session.check_cluster(&kafka.cluster_id)?;
+    let mut kafka = session.own_kafka().await?;
     let mut partitions = rows(&kafka.metadata(None).await?);
     partitions.retain(|row| is_wanted(args, row));
     let mut table = Table::new(&COLUMNS);

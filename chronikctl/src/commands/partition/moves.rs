@@ -35,8 +35,7 @@ const COLUMNS: [Column; 5] = [
 ];
 
 pub(super) async fn run(session: &Session) -> Result<Answer, Failure> {
-    let mut kafka = session.kafka().await?;
-    session.check_cluster(&kafka.cluster_id)?;
+    let mut kafka = session.own_kafka().await?;
     let moves = read(&mut kafka).await?;
     let list = |nodes: &[i32]| {
         nodes

@@ -39,9 +39,8 @@ const ALTER_REASSIGNMENTS: i16 = 0;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failure> {
-    let mut kafka = session.kafka().await?;
+    let mut kafka = session.own_kafka().await?;
     let cluster_id = kafka.cluster_id.clone();
-    session.check_cluster(&cluster_id)?;
     let (topic, number) = &args.partition;
     let present = replicas(&mut kafka, topic, *number).await?;
     let mut plan = Plan::new(session, &cluster_id, format!("move {topic}/{number}"));

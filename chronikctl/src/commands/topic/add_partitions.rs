@@ -6,7 +6,7 @@ use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use super::{Item, describe, items};
 use crate::cli::Consent;
 use crate::exit::Failure;
-use crate::kafka::{Kafka, check, topic_name};
+use crate::kafka::{Kafka, outcome, topic_name};
 use crate::mutate::{self, Plan};
 use crate::output::Answer;
 use crate::session::Session;
@@ -25,9 +25,8 @@ pub(crate) struct Args {
 const CREATE_PARTITIONS: i16 = 1;
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failure> {
-    let mut kafka = session.kafka().await?;
+    let mut kafka = session.own_kafka().await?;
     let cluster_id = kafka.cluster_id.clone();
-    session.check_cluster(&cluster_id)?;
     let topic = describe::find(&mut kafka, &args.topic).await?;
     add(&mut kafka, args, true).await?;
     let (name, total) = (&args.topic, args.total);
@@ -64,16 +63,9 @@ async fn add(kafka: &mut Kafka, args: &Args, is_dry_run: bool) -> Result<(), Fai
         .with_validate_only(is_dry_run);
     let controller = kafka.controller;
     let answer = kafka.ask(controller, CREATE_PARTITIONS, &request).await?;
-    for result in answer.results {
-        let message = result
-            .error_message
-            .as_ref()
-            .map(|message| message.to_string());
-        check(
-            result.error_code,
-            &format!("topic {}", args.topic),
-            message.as_deref(),
-        )?;
-    }
-    Ok(())
+    let mut results = answer.results.iter();
+    results.try_for_each(|result| {
+        let message = result.error_message.as_ref();
+        outcome(result.error_code, "topic", &args.topic, message)
+    })
 }

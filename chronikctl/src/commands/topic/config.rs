@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::setting;
 use crate::cli::Consent;
 use crate::exit::Failure;
-use crate::kafka::{Kafka, check, text};
+use crate::kafka::{Kafka, outcome, text};
 use crate::mutate::{self, Plan};
 use crate::output::{Answer, Cell, Column, Table, Tone};
 use crate::session::Session;
@@ -55,9 +55,8 @@ const SET: i8 = 0;
 const DELETE: i8 = 1;
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failure> {
-    let mut kafka = session.kafka().await?;
+    let mut kafka = session.own_kafka().await?;
     let cluster_id = kafka.cluster_id.clone();
-    session.check_cluster(&cluster_id)?;
     let before = read(&mut kafka, &args.topic).await?;
     if args.set.is_empty() && args.reset.is_empty() {
         return Ok(answer(&cluster_id, &args.topic, before));
@@ -98,15 +97,8 @@ pub(super) async fn read(kafka: &mut Kafka, topic: &str) -> Result<Vec<Config>, 
     let answer = kafka.any(DESCRIBE_CONFIGS, &request).await?;
     let mut configs = Vec::new();
     for result in answer.results {
-        let message = result
-            .error_message
-            .as_ref()
-            .map(|message| message.to_string());
-        check(
-            result.error_code,
-            &format!("topic {topic}"),
-            message.as_deref(),
-        )?;
+        let message = result.error_message.as_ref();
+        outcome(result.error_code, "topic", topic, message)?;
         configs.extend(result.configs.into_iter().map(|config| Config {
             name: config.name.to_string(),
             value: config.value.map(|value| value.to_string()),
@@ -141,18 +133,11 @@ async fn alter(kafka: &mut Kafka, args: &Args, is_dry_run: bool) -> Result<(), F
     let answer = kafka
         .ask(controller, INCREMENTAL_ALTER_CONFIGS, &request)
         .await?;
-    for result in answer.responses {
-        let message = result
-            .error_message
-            .as_ref()
-            .map(|message| message.to_string());
-        check(
-            result.error_code,
-            &format!("topic {}", args.topic),
-            message.as_deref(),
-        )?;
-    }
-    Ok(())
+    let mut results = answer.responses.iter();
+    results.try_for_each(|result| {
+        let message = result.error_message.as_ref();
+        outcome(result.error_code, "topic", &args.topic, message)
+    })
 }
 
 fn answer(cluster_id: &str, topic: &str, configs: Vec<Config>) -> Answer {

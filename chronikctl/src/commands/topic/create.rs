@@ -3,11 +3,11 @@
 use kafka_protocol::messages::CreateTopicsRequest;
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 
-use super::{Item, items, setting};
+use super::{Item, begin, items, setting};
 use crate::cli::Consent;
 use crate::exit::Failure;
-use crate::kafka::{Kafka, check, text, topic_name};
-use crate::mutate::{self, Plan};
+use crate::kafka::{Kafka, outcome, text, topic_name};
+use crate::mutate;
 use crate::output::Answer;
 use crate::session::Session;
 
@@ -32,14 +32,8 @@ pub(crate) struct Args {
 const CREATE_TOPICS: i16 = 5;
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failure> {
-    let mut kafka = session.kafka().await?;
-    let cluster_id = kafka.cluster_id.clone();
-    session.check_cluster(&cluster_id)?;
-    let mut plan = Plan::new(
-        session,
-        &cluster_id,
-        format!("create {}", args.topics.join(", ")),
-    );
+    let (mut kafka, mut plan) = begin(session, "create", &args.topics).await?;
+    let cluster_id = plan.cluster_id.clone();
     let planned = create(&mut kafka, args, true).await?;
     // What the cluster refuses alone ends with the cluster's own reason; of several, each has its own.
     if let [(_, Err(refused))] = planned.as_slice() {
@@ -69,15 +63,8 @@ async fn create(kafka: &mut Kafka, args: &Args, is_dry_run: bool) -> Result<Outc
     let answer = kafka.ask(controller, CREATE_TOPICS, &request).await?;
     let items = answer.topics.into_iter().map(|topic| {
         let name = topic.name.to_string();
-        let message = topic
-            .error_message
-            .as_ref()
-            .map(|message| message.to_string());
-        let outcome = check(
-            topic.error_code,
-            &format!("topic {name}"),
-            message.as_deref(),
-        );
+        let message = topic.error_message.as_ref();
+        let outcome = outcome(topic.error_code, "topic", &name, message);
         (name, outcome)
     });
     Ok(items.collect())

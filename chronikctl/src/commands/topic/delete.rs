@@ -3,11 +3,11 @@
 use kafka_protocol::messages::DeleteTopicsRequest;
 
 use super::describe::{self, EARLIEST, LATEST};
-use super::{Item, items};
+use super::{Item, begin, items};
 use crate::cli::Consent;
 use crate::exit::Failure;
-use crate::kafka::{Kafka, check, topic_name};
-use crate::mutate::{self, Plan};
+use crate::kafka::{Kafka, outcome, topic_name};
+use crate::mutate;
 use crate::output::{Answer, plural};
 use crate::session::Session;
 
@@ -23,14 +23,8 @@ pub(crate) struct Args {
 const DELETE_TOPICS: i16 = 4;
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failure> {
-    let mut kafka = session.kafka().await?;
-    let cluster_id = kafka.cluster_id.clone();
-    session.check_cluster(&cluster_id)?;
-    let mut plan = Plan::new(
-        session,
-        &cluster_id,
-        format!("delete {}", args.topics.join(", ")),
-    );
+    let (mut kafka, mut plan) = begin(session, "delete", &args.topics).await?;
+    let cluster_id = plan.cluster_id.clone();
     for name in &args.topics {
         plan.change(loss(&mut kafka, name).await?);
     }
@@ -65,7 +59,7 @@ async fn delete(kafka: &mut Kafka, args: &Args) -> Result<Vec<Item>, Failure> {
     let answer = kafka.ask(controller, DELETE_TOPICS, &request).await?;
     let items = answer.responses.into_iter().map(|topic| {
         let name = topic.name.map(|name| name.to_string()).unwrap_or_default();
-        let outcome = check(topic.error_code, &format!("topic {name}"), None);
+        let outcome = outcome(topic.error_code, "topic", &name, None);
         Item::of(&name, outcome)
     });
     Ok(items.collect())

@@ -63,8 +63,7 @@ const COLUMNS: [Column; 8] = [
 ];
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failure> {
-    let mut kafka = session.kafka().await?;
-    session.check_cluster(&kafka.cluster_id)?;
+    let mut kafka = session.own_kafka().await?;
     let topic = find(&mut kafka, &args.topic).await?;
     let leaders = leaders(&topic);
     let start = offsets(&mut kafka, &args.topic, &leaders, EARLIEST).await;

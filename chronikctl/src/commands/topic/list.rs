@@ -41,8 +41,7 @@ const COLUMNS: [Column; 5] = [
 ];
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failure> {
-    let mut kafka = session.kafka().await?;
-    session.check_cluster(&kafka.cluster_id)?;
+    let mut kafka = session.own_kafka().await?;
     let metadata = kafka.metadata(None).await?;
     let topics = metadata.topics.iter();
     let topics = topics.filter(|topic| args.internal || !topic.is_internal);

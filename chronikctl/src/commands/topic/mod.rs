@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::exit::{Failure, Verdict};
 use crate::kafka::Kafka;
+use crate::mutate::Plan;
 use crate::output::{Answer, Cell, Column, Table, Tone};
 use crate::session::Session;
 
@@ -106,6 +107,14 @@ pub(crate) fn items(cluster_id: &str, noun: &'static str, done: &str, items: Vec
         answer.verdict = Verdict::SomeFailed;
     }
     answer
+}
+
+/// A conversation with the cluster that is meant, and the plan of what is to be done to these topics.
+async fn begin(session: &Session, verb: &str, topics: &[String]) -> Result<(Kafka, Plan), Failure> {
+    let kafka = session.own_kafka().await?;
+    let action = format!("{verb} {}", topics.join(", "));
+    let plan = Plan::new(session, &kafka.cluster_id, action);
+    Ok((kafka, plan))
 }
 
 /// The first and the next offset of each partition of a topic, as far as their leaders answer.
