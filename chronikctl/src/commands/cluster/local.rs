@@ -3,9 +3,10 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chronik_admin::Code;
-use chronik_local::{Doors, process_exists};
+use chronik_local::{Doors, process_exists, terminate};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +49,28 @@ pub(super) struct LocalNode {
     #[schemars(with = "String")]
     pub(super) admin: SocketAddr,
     pub(super) log: PathBuf,
+}
+
+/// The server's own drain is shorter.
+const STOP_BOUND: Duration = Duration::from_secs(60);
+
+/// An orderly end of these processes. All at once: the last of several would look for others to lead in its place.
+pub(super) fn stop(pids: &[u32]) -> Result<(), Failure> {
+    let outcomes: Vec<_> = std::thread::scope(|scope| {
+        let end = |pid: &u32| {
+            let pid = *pid;
+            scope.spawn(move || terminate(pid, STOP_BOUND))
+        };
+        let ends: Vec<_> = pids.iter().map(end).collect();
+        let joined = ends.into_iter().map(|end| end.join());
+        joined
+            .map(|end| end.expect("waiting does not panic"))
+            .collect()
+    });
+    for outcome in outcomes {
+        outcome.map_err(|error| Failure::new(Code::Internal, error.to_string()))?;
+    }
+    Ok(())
 }
 
 impl Place {

@@ -37,7 +37,7 @@ pub(crate) async fn run(session: &Session, cluster: &Cluster) -> Result<Answer, 
     match cluster {
         Cluster::Status(_) => status::run(session).await,
         Cluster::Health(args) => health::run(session, args).await,
-        Cluster::Up(args) => up::run(session, args),
+        Cluster::Up(args) => up::run(session, args).await,
         Cluster::Down(args) => down::run(session, args),
     }
 }

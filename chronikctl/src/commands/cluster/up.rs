@@ -3,17 +3,19 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chronik_admin::Code;
-use chronik_local::{ChronikOptions, Doors, Launch, LocalError, probe, process_exists, wait};
+use chronik_local::{ChronikOptions, Doors, Launch, LocalError, probe, process_exists};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::sleep;
 
-use super::local::{LocalCluster, LocalNode, Place};
+use super::local::{self, LocalCluster, LocalNode, Place};
 use crate::cli::duration;
 use crate::config;
 use crate::context::Context;
 use crate::exit::Failure;
-use crate::output::{Answer, Tone, note};
+use crate::output::{Answer, Tone, note, plural};
 use crate::session::Session;
 
 #[derive(Debug, clap::Args)]
@@ -35,8 +37,10 @@ pub(crate) struct Args {
 const KAFKA_PORT: u16 = 9092;
 const PEER_PORT: u16 = 9192;
 const ADMIN_PORT: u16 = 9292;
+/// Between two looks at a node that starts.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-pub(super) fn run(session: &Session, args: &Args) -> Result<Answer, Failure> {
+pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failure> {
     let directory = args.place.directory(session);
     let known = LocalCluster::read(&directory);
     let nodes = usize::from(args.nodes);
@@ -60,8 +64,8 @@ pub(super) fn run(session: &Session, args: &Args) -> Result<Answer, Failure> {
     let program = program(session, args)?;
     let options = ChronikOptions::new(program, &directory);
     let launches = match doors.as_slice() {
-        [one] => vec![options.launch(*one).map_err(local)?],
-        several => options.launches(several).map_err(local)?,
+        [one] => vec![options.launch(*one).map_err(unstarted)?],
+        several => options.launches(several).map_err(unstarted)?,
     };
     let mut cluster = described(
         &args.place.name,
@@ -70,20 +74,54 @@ pub(super) fn run(session: &Session, args: &Args) -> Result<Answer, Failure> {
         &doors,
         known.as_ref(),
     );
-    let mut started = 0;
+    // From here on an interruption is awaited: none can fall between a start and the note of it.
+    let mut interrupts = signal(SignalKind::interrupt())
+        .map_err(|error| failed(format!("interruptions cannot be awaited: {error}")))?;
+    let mut started = Vec::new();
     for (node, launch) in launches.iter().enumerate() {
         if cluster.nodes[node].pid.is_none() {
-            cluster.nodes[node].pid = Some(launch.spawn_detached().map_err(local)?);
-            started += 1;
+            let pid = launch.spawn_detached().map_err(unstarted)?;
+            cluster.nodes[node].pid = Some(pid);
+            started.push(pid);
         }
         // Written at once, so that `down` finds also what another node's failure left behind.
         cluster.write()?;
     }
-    for (node, launch) in cluster.nodes.iter().zip(&launches) {
-        await_ready(node, launch, args.within)?;
+    tokio::select! {
+        biased;
+        _ = interrupts.recv() => return Err(give_up(&mut cluster, &started)?),
+        ready = await_all(&cluster, &launches, args.within) => ready?,
     }
     remember(session, &cluster)?;
-    Ok(told(&cluster, started))
+    Ok(told(&cluster, started.len()))
+}
+
+/// Whoever interrupts a start wants no cluster: what it started ends, and what ran before goes on.
+fn give_up(cluster: &mut LocalCluster, started: &[u32]) -> Result<Failure, Failure> {
+    note("interrupted: the nodes that were started are stopped again");
+    local::stop(started)?;
+    for node in &mut cluster.nodes {
+        node.pid = node.pid.filter(|pid| !started.contains(pid));
+    }
+    cluster.write()?;
+    let message = format!(
+        "interrupted: {} stopped again; the data stays in {}",
+        plural(started.len() as u64, "node"),
+        cluster.directory.display()
+    );
+    Ok(Failure::interrupted(message).hint("chronikctl cluster up"))
+}
+
+async fn await_all(
+    cluster: &LocalCluster,
+    launches: &[Launch],
+    within: Duration,
+) -> Result<(), Failure> {
+    let deadline = Instant::now() + within;
+    for (node, launch) in cluster.nodes.iter().zip(launches) {
+        await_ready(node, launch, deadline).await?;
+    }
+    Ok(())
 }
 
 fn described(
@@ -131,7 +169,9 @@ fn free_doors(nodes: u16) -> Result<Vec<Doors>, Failure> {
             note(&format!(
                 "somebody listens on {address} already: this cluster gets other ports, which stay its own"
             ));
-            (0..nodes).map(|_| Doors::free().map_err(local)).collect()
+            (0..nodes)
+                .map(|_| Doors::free().map_err(unstarted))
+                .collect()
         }
     }
 }
@@ -154,21 +194,20 @@ fn program(session: &Session, args: &Args) -> Result<PathBuf, Failure> {
     })
 }
 
-fn await_ready(node: &LocalNode, launch: &Launch, within: Duration) -> Result<(), Failure> {
+async fn await_ready(node: &LocalNode, launch: &Launch, until: Instant) -> Result<(), Failure> {
     let pid = node.pid.expect("every node was started");
-    let ready = wait::until("a ready node", within, || {
-        if !process_exists(pid) {
-            return Some(false);
-        }
-        let is_ready =
-            probe::serves_kafka(node.kafka) && probe::http_ok(node.admin, "/readyz").is_some();
-        is_ready.then_some(true)
-    });
     let name = &launch.name;
-    let why = match ready {
-        Ok(true) => return Ok(()),
-        Ok(false) => format!("{name} ended at once"),
-        Err(timed_out) => format!("{name}: {timed_out}"),
+    let why = loop {
+        if !process_exists(pid) {
+            break format!("{name} ended at once");
+        }
+        if probe::serves_kafka(node.kafka) && probe::http_ok(node.admin, "/readyz").is_some() {
+            return Ok(());
+        }
+        if Instant::now() >= until {
+            break format!("{name} was not ready in time");
+        }
+        sleep(LOOK_EVERY).await;
     };
     Err(failed(format!("{why}; it said:\n{}", launch.log_tail())).hint("chronikctl cluster down"))
 }
@@ -216,7 +255,7 @@ fn told(cluster: &LocalCluster, started: usize) -> Answer {
     answer
 }
 
-fn local(error: LocalError) -> Failure {
+fn unstarted(error: LocalError) -> Failure {
     let mut text = error.to_string();
     if let Some(cause) = std::error::Error::source(&error) {
         text = format!("{text}: {cause}");
