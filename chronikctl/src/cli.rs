@@ -5,9 +5,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    api, bundle, check, cluster, completions, consume, context, events, group, health, help_json,
-    journal, leaders, man, node, partition, produce, raft, rebalance, schema, status, topic,
-    version,
+    api, bundle, check, cluster, completions, config, consume, context, events, explain, group,
+    health, help_json, journal, leaders, man, node, partition, produce, raft, rebalance, schema,
+    status, topic, version, wait,
 };
 use crate::output::{Colour, Format};
 use crate::tui;
@@ -125,6 +125,12 @@ pub(crate) enum Command {
         after_help = "Examples:\n  chronikctl check leaderless\n  chronikctl check disk --warn 70 --crit 85\n  chronikctl check lag --crit 5000 -o json"
     )]
     Check(check::Args),
+    /// Waits until something is so; exits 10 if it takes too long
+    #[command(subcommand)]
+    Wait(wait::Wait),
+    /// Why something is as it is, with what the nodes say of it
+    #[command(subcommand)]
+    Explain(explain::Explain),
     /// Raft groups: the metadata group and one for each partition
     #[command(subcommand)]
     Raft(raft::Raft),
@@ -148,6 +154,9 @@ pub(crate) enum Command {
     /// Topics
     #[command(subcommand, alias = "topics")]
     Topic(topic::Topic),
+    /// Settings of the nodes
+    #[command(subcommand, alias = "configs")]
+    Config(config::Config),
     /// Consumer groups
     #[command(subcommand, alias = "groups")]
     Group(group::Group),

@@ -3,6 +3,7 @@
 mod cli;
 mod clock;
 mod commands;
+mod complete;
 mod config;
 mod context;
 mod exit;
@@ -31,6 +32,7 @@ use output::Printer;
 use session::Session;
 
 fn main() -> ExitCode {
+    complete::answer_a_shell();
     let environment = Environment::of_this_process();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -4,8 +4,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 
 use super::{
-    bundle, check, cluster, consume, context, group, journal, leaders, node, partition, produce,
-    raft, topic, version,
+    bundle, check, cluster, config, consume, context, explain, group, journal, leaders, node,
+    partition, produce, raft, topic, version,
 };
 use crate::exit::ErrorBody;
 use crate::mutate::Plan;
@@ -47,6 +47,14 @@ pub(crate) const COMMANDS: &[Entry] = &[
     read("status", "ClusterStatus", Needs::Admin),
     read("health", "Health", Needs::Admin),
     read("check", "Check", Needs::Admin),
+    read("wait leader", "RaftStatus", Needs::Admin),
+    read("wait caught-up", "RaftStatus", Needs::Admin),
+    read("wait healthy", "Health", Needs::Admin),
+    read("wait operation", "OperationList", Needs::Admin),
+    read("explain partition", "Explanation", Needs::Admin),
+    read("explain node", "Explanation", Needs::Admin),
+    read("explain group", "Explanation", Needs::Kafka),
+    read("explain operation", "Explanation", Needs::Admin),
     read("raft status", "RaftStatus", Needs::Admin),
     read("raft history", "RaftHistory", Needs::Admin),
     write("raft step-down", "LeaderChange", Needs::Admin),
@@ -75,6 +83,7 @@ pub(crate) const COMMANDS: &[Entry] = &[
     destructive("topic delete", "ItemList", Needs::Kafka),
     write("topic add-partitions", "ItemList", Needs::Kafka),
     write("topic config", "TopicConfig", Needs::Kafka),
+    read("config diff", "ConfigDiff", Needs::Kafka),
     read("group list", "GroupList", Needs::Kafka),
     read("group describe", "Group", Needs::Kafka),
     read("group lag", "GroupLagList", Needs::Kafka),
@@ -109,9 +118,11 @@ pub(crate) const KINDS: &[(&str, MakeSchema)] = &[
     ("Bundle", schema::<bundle::Written>),
     ("Check", schema::<check::Check>),
     ("ClusterStatus", schema::<chronik_admin::v1::ClusterView>),
+    ("ConfigDiff", schema::<config::ConfigDiff>),
     ("Context", schema::<context::Described>),
     ("ContextList", schema::<context::ContextList>),
     ("Error", schema::<ErrorBody<'static>>),
+    ("Explanation", schema::<explain::Explanation>),
     ("Group", schema::<group::GroupDescription>),
     ("GroupLagList", schema::<group::GroupLagList>),
     ("GroupList", schema::<group::GroupList>),

@@ -1,10 +1,9 @@
 //! `chronikctl completions`: what a shell needs to complete words.
 
-use clap::CommandFactory;
 use clap_complete::Shell;
 
 use super::Said;
-use crate::cli::Cli;
+use crate::complete;
 use crate::exit::Verdict;
 use crate::output::print_bytes;
 
@@ -17,7 +16,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Said {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "chronikctl", &mut script);
+    complete::write_script(&args.shell.to_string(), &mut script).expect("memory can be written to");
     // Whoever reads no further has read enough.
     _ = print_bytes(&script);
     Said::Printed(Verdict::Yes)

@@ -1,11 +1,11 @@
 //! `chronikctl health`: yes, or no with reasons, and an exit code that says which.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chronik_admin::client::Client;
 use chronik_admin::v1::{Health, HealthRequest};
-use tokio::time::sleep;
 
+use super::wait;
 use crate::cli::duration;
 use crate::exit::{Failure, Verdict};
 use crate::output::{Answer, Cell, Column, Table, Tone, plural};
@@ -28,9 +28,6 @@ pub(crate) struct Args {
     ignore: Vec<String>,
 }
 
-/// Between two questions while waiting.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
-
 const COLUMNS: [Column; 5] = [
     Column::text("reason"),
     Column::number("count"),
@@ -39,16 +36,18 @@ const COLUMNS: [Column; 5] = [
     Column::text("next").wide(),
 ];
 
-pub(crate) async fn run(session: &Session, args: &Args) -> Result<Answer, Failure> {
-    let deadline = args.wait.map(|wait| Instant::now() + wait);
-    loop {
-        let is_last = deadline.is_none_or(|deadline| Instant::now() >= deadline);
-        match look(session, args).await {
-            Ok(answer) if answer.verdict == Verdict::Yes || is_last => return Ok(answer),
-            Err(failure) if is_last || !failure.error.retryable => return Err(failure),
-            _ => sleep(LOOK_EVERY).await,
+impl Args {
+    pub(super) fn waiting(within: Duration) -> Args {
+        Args {
+            wait: Some(within),
+            ..Args::default()
         }
     }
+}
+
+pub(crate) async fn run(session: &Session, args: &Args) -> Result<Answer, Failure> {
+    let within = args.wait.unwrap_or_default();
+    wait::until(within, || look(session, args)).await
 }
 
 async fn look(session: &Session, args: &Args) -> Result<Answer, Failure> {

@@ -6,9 +6,11 @@ pub(crate) mod catalog;
 pub(crate) mod check;
 pub(crate) mod cluster;
 pub(crate) mod completions;
+pub(crate) mod config;
 pub(crate) mod consume;
 pub(crate) mod context;
 pub(crate) mod events;
+pub(crate) mod explain;
 pub(crate) mod group;
 pub(crate) mod health;
 pub(crate) mod help_json;
@@ -24,6 +26,7 @@ pub(crate) mod schema;
 pub(crate) mod status;
 pub(crate) mod topic;
 pub(crate) mod version;
+pub(crate) mod wait;
 
 use crate::cli::Command;
 use crate::exit::{Failure, Verdict};
@@ -50,6 +53,9 @@ pub(crate) async fn run(session: &Session, command: &Command) -> Result<Said, Fa
         Command::Status(_) => status::run(session).await.map(Said::from),
         Command::Health(args) => health::run(session, args).await.map(Said::from),
         Command::Check(args) => check::run(session, args).await.map(Said::from),
+        Command::Wait(wait) => wait::run(session, wait).await.map(Said::from),
+        Command::Explain(explain) => explain::run(session, explain).await.map(Said::from),
+        Command::Config(config) => config::run(session, config).await.map(Said::from),
         Command::Raft(raft) => raft::run(session, raft).await.map(Said::from),
         Command::Node(node) => node::run(session, node).await.map(Said::from),
         Command::Leaders(leaders) => leaders::run(session, leaders).await.map(Said::from),
@@ -84,6 +90,7 @@ pub(crate) async fn run(session: &Session, command: &Command) -> Result<Said, Fa
 pub(crate) fn is_read(command: &Command) -> bool {
     match command {
         Command::Status(_) | Command::Health(_) | Command::Check(_) => true,
+        Command::Explain(_) | Command::Config(_) => true,
         Command::Raft(raft) => matches!(raft, raft::Raft::Status(_) | raft::Raft::History(_)),
         Command::Node(node) => matches!(node, node::Node::List(_) | node::Node::Describe(_)),
         Command::Topic(topic) => matches!(topic, topic::Topic::List(_) | topic::Topic::Describe(_)),

@@ -4,9 +4,10 @@ use chronik_admin::v1::RaftGroup;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::keys::{Wish, wish};
-use super::screens::{self, Screen};
+use super::screens::Screen;
 use super::state::{Effect, Page, Scope, State};
-use crate::output::{Tone, duration_ms};
+use crate::commands::raft;
+use crate::output::Tone;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Overlay {
@@ -255,7 +256,7 @@ impl State {
         let mut actions = vec![Action::StepDown {
             group: name.clone(),
         }];
-        let voters = screens::leader(group)
+        let voters = raft::leader(group)
             .into_iter()
             .flat_map(|view| &view.voters);
         let others = voters.filter(|node| Some(**node) != group.leader);
@@ -388,7 +389,7 @@ fn evidence(group: &RaftGroup) -> Vec<(Tone, String)> {
     for problem in &group.problems {
         lines.push((Tone::Bad, problem.clone()));
         lines.extend(
-            about(problem, group)
+            raft::evidence(problem, group)
                 .into_iter()
                 .map(|line| (Tone::Plain, format!("    {line}"))),
         );
@@ -398,45 +399,4 @@ fn evidence(group: &RaftGroup) -> Vec<(Tone, String)> {
         lines.push((Tone::Dim, next));
     }
     lines
-}
-
-fn about(problem: &str, group: &RaftGroup) -> Vec<String> {
-    let silent = group.views.iter().filter(|view| !view.reachable);
-    let silent = silent.map(|view| format!("node {} does not answer", view.node_id));
-    let progress = screens::leader(group)
-        .into_iter()
-        .flat_map(|view| &view.progress);
-    match problem {
-        "LEADERLESS" => {
-            let says = |view: &chronik_admin::v1::RaftView| match view.leader {
-                Some(leader) => format!("node {} believes in node {leader}", view.node_id),
-                None => format!(
-                    "node {} is {} in term {}",
-                    view.node_id, view.role, view.term
-                ),
-            };
-            let views = group.views.iter().filter(|view| view.reachable).map(says);
-            silent.chain(views).collect()
-        }
-        "TWO_LEADERS" => {
-            let leads = group.views.iter().filter(|view| view.role == "leader");
-            let leads =
-                leads.map(|view| format!("node {} leads in term {}", view.node_id, view.term));
-            leads.collect()
-        }
-        _ => {
-            let behind = progress.filter(|peer| !peer.in_sync || peer.lag_entries > 0);
-            let behind = behind.map(|peer| {
-                let (node, entries) = (peer.node_id, peer.lag_entries);
-                let active = if peer.active {
-                    ""
-                } else {
-                    ", and was not heard of lately"
-                };
-                let age = duration_ms(peer.lag_ms);
-                format!("node {node} lacks {entries} entries, the oldest for {age}{active}")
-            });
-            silent.chain(behind).collect()
-        }
-    }
 }

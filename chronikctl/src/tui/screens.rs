@@ -1,12 +1,13 @@
 //! What each screen shows: from what is known to rows.
 
-use chronik_admin::v1::{ClusterEvent, MoveState, NodeRow, RaftGroup, RaftView, TopicSummary};
+use chronik_admin::v1::{ClusterEvent, MoveState, NodeRow, RaftGroup, TopicSummary};
 
 use super::data::{Data, GroupRow};
 use super::grid::{Cell, Grid, Row};
 use super::state::{Scope, State};
 use crate::clock;
 use crate::commands::events;
+use crate::commands::raft::leader;
 use crate::output::{Tone, bytes, duration_ms};
 
 /// One kind of page.
@@ -129,9 +130,10 @@ fn node_row(state: &State, row: &NodeRow) -> Row {
     let full = disk.map_or(0, |disk| disk.used_percent);
     let cells = vec![
         Cell::number(row.node_id),
-        match status.ready {
-            true => Cell::text("ready").toned(Tone::Good),
-            false => Cell::text("NOT READY").toned(Tone::Warn),
+        match (status.ready, row.drained) {
+            (true, false) => Cell::text("ready").toned(Tone::Good),
+            (true, true) => Cell::text("ready, DRAINED").toned(Tone::Warn),
+            (false, _) => Cell::text("NOT READY").toned(Tone::Warn),
         },
         Cell::number(status.leaders),
         Cell::number(status.followers),
@@ -447,6 +449,9 @@ fn node(data: &Data, scope: &Scope) -> Grid {
             .concat()
             .join("; "),
     );
+    if row.drained {
+        tell("replicas", "it gets none: it is drained".to_owned());
+    }
     tell("answered in", duration_ms(row.answered_in_ms));
     tell("life", status.incarnation.to_string());
     tell("version", status.version.clone());
@@ -543,12 +548,6 @@ fn replicas(data: &Data, scope: &Scope) -> Grid {
         });
     }
     grid
-}
-
-/// The group in the words of its leader.
-pub(crate) fn leader(group: &RaftGroup) -> Option<&RaftView> {
-    let leaders = group.views.iter().filter(|view| view.role == "leader");
-    leaders.max_by_key(|view| view.term)
 }
 
 fn group_row(group: &RaftGroup, cells: Vec<Cell>) -> Row {

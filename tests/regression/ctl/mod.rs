@@ -4,6 +4,7 @@ mod local;
 mod mirror;
 mod moves;
 mod raft;
+mod reasons;
 mod records;
 mod view;
 mod words;

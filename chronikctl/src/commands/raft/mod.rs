@@ -1,6 +1,7 @@
 //! `chronikctl raft`: groups, who leads them, and who shall.
 
 mod change_leader;
+mod evidence;
 mod history;
 pub(crate) mod status;
 
@@ -11,6 +12,7 @@ use crate::output::Answer;
 use crate::session::Session;
 
 pub(crate) use change_leader::{LeaderChange, hand_over};
+pub(crate) use evidence::{evidence, leader};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Raft {
