@@ -1,6 +1,5 @@
 //! `chronikctl explain node`: what the node says of itself, what the others say of it, and the groups that suffer.
 
-use chronik_admin::Code;
 use chronik_admin::v1::{ClusterView, NodeRow, NodeStatus, RaftStatus};
 
 use super::{Cause, Explanation, told};
@@ -23,11 +22,7 @@ const MOST_EXAMPLES: usize = 5;
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failure> {
     let (_, view) = node::view(session).await?;
-    let row = view.nodes.iter().find(|row| row.node_id == args.node);
-    let row = row.ok_or_else(|| {
-        let message = format!("there is no node {}", args.node);
-        Failure::new(Code::NotFound, message).hint("chronikctl node list")
-    })?;
+    let row = node::find(&view, args.node)?;
     let (_, groups) = status::ask(session, "", false).await?;
     let state = match &row.status {
         Some(status) => format!("it answers, and leads {}", plural(status.leaders, "group")),

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use chronik_admin::Code;
 use chronik_admin::client::Client;
 use chronik_admin::v1::{ClusterView, Expect, NodeRemoved, RemoveNodeRequest};
 use tokio::time::sleep;
@@ -30,10 +29,7 @@ const WITHIN: Duration = Duration::from_secs(10);
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failure> {
     let node = args.node;
     let (client, view) = list::view(session).await?;
-    if view.nodes.iter().all(|row| row.node_id != node) {
-        let message = format!("there is no node {node}");
-        return Err(Failure::new(Code::NotFound, message).hint("chronikctl node list"));
-    }
+    list::find(&view, node)?;
     let (_, shares) = fetch(session, "balance", None).await?;
     let mut held = shares.nodes.iter().filter(|share| share.node_id == node);
     let holds = held.next().map_or(0, |share| share.replicas_before);

@@ -16,11 +16,7 @@ pub(crate) struct Args {
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failure> {
     let (_, view) = list::view(session).await?;
-    let row = view.nodes.iter().find(|row| row.node_id == args.node);
-    let row = row.ok_or_else(|| {
-        let message = format!("there is no node {}", args.node);
-        Failure::new(Code::NotFound, message).hint("chronikctl node list")
-    })?;
+    let row = list::find(&view, args.node)?;
     let Some(status) = &row.status else {
         let why = row.error.as_deref().unwrap_or("it does not answer");
         let silent = row.silent_ms.map(duration_ms);

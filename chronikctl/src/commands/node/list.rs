@@ -1,5 +1,6 @@
 //! `chronikctl node list`: a row for every member.
 
+use chronik_admin::Code;
 use chronik_admin::client::Client;
 use chronik_admin::v1::{ClusterView, ClusterViewRequest, NodeRow};
 use schemars::JsonSchema;
@@ -29,6 +30,15 @@ pub(super) async fn run(session: &Session) -> Result<Answer, Failure> {
     answer.tables.push(status::nodes(&view.nodes));
     answer.warnings = status::look_directly(session, &client, &view).await;
     Ok(answer)
+}
+
+/// A member's row, whether it answers or not.
+pub(crate) fn find(view: &ClusterView, node: u64) -> Result<&NodeRow, Failure> {
+    let row = view.nodes.iter().find(|row| row.node_id == node);
+    row.ok_or_else(|| {
+        Failure::new(Code::NotFound, format!("there is no node {node}"))
+            .hint("chronikctl node list")
+    })
 }
 
 pub(crate) async fn view(session: &Session) -> Result<(Client, ClusterView), Failure> {

@@ -12,7 +12,7 @@ use crate::exit::Failure;
 use crate::output::Answer;
 use crate::session::Session;
 
-pub(crate) use list::{NodeList, view};
+pub(crate) use list::{NodeList, find, view};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Node {
