@@ -39,6 +39,9 @@ pub(crate) struct Check {
     pub(crate) message: String,
 }
 
+/// What a line begins with that says what will be different.
+pub(crate) const CHANGE: &str = "  change   ";
+
 impl Plan {
     pub(crate) fn new(session: &Session, cluster_id: &str, action: impl Into<String>) -> Plan {
         let context = &session.settings.context;
@@ -88,7 +91,7 @@ impl Plan {
             ),
         });
         let changes = self.changes.iter();
-        let changes = changes.map(|change| (Tone::Plain, format!("  change   {change}")));
+        let changes = changes.map(|change| (Tone::Plain, format!("{CHANGE}{change}")));
         checks.chain(changes).collect()
     }
 }

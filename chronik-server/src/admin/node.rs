@@ -102,6 +102,9 @@ impl Desk {
             log_level: self.log.level(),
             sees: inspection.sights.iter().map(sight_of).collect(),
             now_ms: clock::wall_ms().unsigned_abs(),
+            produced_records: self.metrics.produce.records.get(),
+            produced_bytes: self.metrics.produce.bytes.get(),
+            fetched_bytes: self.metrics.fetch.bytes.get(),
         }
     }
 

@@ -8,6 +8,7 @@ mod words;
 mod yaml;
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -220,10 +221,20 @@ impl Printer {
     }
 }
 
+/// Whether the terminal belongs to a view that a line would tear.
+static IS_HUSHED: AtomicBool = AtomicBool::new(false);
+
 /// One line on standard error.
 pub(crate) fn note(line: &str) {
-    // Nobody can be told that standard error is closed.
-    _ = writeln!(io::stderr(), "{line}");
+    if !IS_HUSHED.load(Ordering::Relaxed) {
+        // Nobody can be told that standard error is closed.
+        _ = writeln!(io::stderr(), "{line}");
+    }
+}
+
+/// Notes go nowhere while a view has the terminal.
+pub(crate) fn hush(is_hushed: bool) {
+    IS_HUSHED.store(is_hushed, Ordering::Relaxed);
 }
 
 /// Text on standard output.

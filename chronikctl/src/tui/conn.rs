@@ -4,24 +4,26 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use chronik_admin::AdminError;
 use chronik_admin::client::Client;
 use chronik_admin::v1::{
     ClusterView, ClusterViewRequest, EventsRequest, OperationsRequest, RaftStatusRequest,
     TopicListRequest,
 };
+use chronik_admin::{AdminError, Code};
 use futures_util::StreamExt;
 use tokio::sync::mpsc::Sender;
 use tokio::time::{sleep, timeout};
 
+use super::action::Action;
 use super::data::{Data, GroupRow, News, PositionRow};
-use super::overlay::Action;
 use super::state::Event;
 use crate::cli::Consent;
 use crate::clock;
 use crate::commands::group::{describe, list};
-use crate::commands::{events, raft};
+use crate::commands::{events, node, raft, rebalance};
 use crate::exit::Failure;
+use crate::mutate::CHANGE;
+use crate::output::Tone;
 use crate::session::Session;
 
 /// What the view tells its tasks.
@@ -192,21 +194,49 @@ pub(super) async fn follow_events(session: Rc<Session>, out: Sender<Event>) {
 
 /// What an action would do, by the path of the command that does the same.
 pub(super) async fn plan(session: Rc<Session>, action: Action, out: Sender<Event>) {
-    let consent = Consent {
-        dry_run: true,
-        ..Consent::default()
-    };
-    let answer = carry_out(&session, &action, consent).await;
-    let plan = match answer {
-        Ok(answer) => Ok([answer.headlines, answer.footers].concat()),
-        Err(failure) => Err(told(&failure)),
-    };
+    let lines = planned(&session, &action).await;
+    let plan = lines.map_err(|failure| told(&failure));
     // The view may have been closed meanwhile.
     _ = out.send(Event::Planned(action, plan)).await;
 }
 
+async fn planned(session: &Session, action: &Action) -> Result<Vec<(Tone, String)>, Failure> {
+    let consent = Consent {
+        dry_run: true,
+        ..Consent::default()
+    };
+    let answer = carry_out(session, action, consent).await?;
+    Ok([answer.headlines, answer.footers].concat())
+}
+
+/// The cluster may have changed while somebody read: then the command would do something else than what was confirmed.
+async fn check(
+    session: &Session,
+    action: &Action,
+    confirmed: &[(Tone, String)],
+) -> Result<(), Failure> {
+    let now = planned(session, action).await?;
+    let is_change = |(_, line): &&(Tone, String)| line.starts_with(CHANGE);
+    match now
+        .iter()
+        .filter(is_change)
+        .eq(confirmed.iter().filter(is_change))
+    {
+        true => Ok(()),
+        false => Err(Failure::new(
+            Code::Stale,
+            "nothing was changed: the plan is another one now; A shows it",
+        )),
+    }
+}
+
 /// Does what was confirmed.
-pub(super) async fn act(session: Rc<Session>, action: Action, out: Sender<Event>) {
+pub(super) async fn act(
+    session: Rc<Session>,
+    action: Action,
+    confirmed: Vec<(Tone, String)>,
+    out: Sender<Event>,
+) {
     // The person has seen the plan, and typed the name where the context wants it.
     let consent = Consent {
         dry_run: false,
@@ -217,7 +247,11 @@ pub(super) async fn act(session: Rc<Session>, action: Action, out: Sender<Event>
         settings: session.settings.clone(),
         instead: Some(action.command()),
     };
-    let done = match carry_out(&session, &action, consent).await {
+    let outcome = match check(&session, &action, &confirmed).await {
+        Ok(()) => carry_out(&session, &action, consent).await,
+        Err(failure) => Err(failure),
+    };
+    let done = match outcome {
         Ok(answer) => {
             let lines: Vec<&str> = answer
                 .headlines
@@ -242,6 +276,9 @@ async fn carry_out(
     match action {
         Action::StepDown { group } => raft::hand_over(session, group, None, consent).await,
         Action::Transfer { group, to } => raft::hand_over(session, group, Some(*to), consent).await,
+        Action::Drain { node } => node::drain_now(session, *node, consent).await,
+        Action::Undrain { node } => node::fill_now(session, *node, consent).await,
+        Action::Rebalance => rebalance::balance_now(session, consent).await,
     }
 }
 

@@ -30,6 +30,8 @@ pub(crate) struct Cell {
     pub(crate) tone: Tone,
     /// What the cell is compared by, where that is no word.
     pub(crate) number: Option<f64>,
+    /// Values over time, drawn as wide as there is room for.
+    pub(crate) series: Vec<f64>,
 }
 
 /// Terms of which every one must hold: `text`, `!text`, `field>n`, `field<n`, `field=text`.
@@ -128,6 +130,13 @@ impl Cell {
         }
     }
 
+    pub(crate) fn series(values: impl IntoIterator<Item = f64>) -> Cell {
+        Cell {
+            series: values.into_iter().collect(),
+            ..Cell::default()
+        }
+    }
+
     pub(crate) fn none() -> Cell {
         Cell::text("-").toned(Tone::Dim)
     }
@@ -185,7 +194,7 @@ impl Term {
         let figure = |name: &str| cell(name).and_then(|cell| cell.number);
         match &self.what {
             What::Text(text) => {
-                let has = |cell: &Cell| cell.text.to_lowercase().contains(text);
+                let has = |cell: &Cell| contains(&cell.text, text);
                 row.cells.iter().any(has)
             }
             What::Above(name, least) => figure(name).is_some_and(|figure| figure > *least),
@@ -195,6 +204,16 @@ impl Term {
             }
         }
     }
+}
+
+/// Whether a text holds a word that is in small letters. Names are mostly ASCII: they are compared as they are, because
+/// this is done for every cell with every key.
+fn contains(text: &str, word: &str) -> bool {
+    if !text.is_ascii() || !word.is_ascii() {
+        return text.to_lowercase().contains(word);
+    }
+    let mut places = text.as_bytes().windows(word.len().max(1));
+    word.is_empty() || places.any(|place| place.eq_ignore_ascii_case(word.as_bytes()))
 }
 
 #[cfg(test)]
@@ -226,6 +245,12 @@ mod tests {
         assert_eq!(shown("partition=audit/0"), [2]);
         assert_eq!(shown("!partition=audit/0 behind-by>"), [0, 1]);
         assert_eq!(shown("nothing>3"), Vec::<usize>::new());
+    }
+
+    #[test]
+    fn letters_of_all_alphabets_are_found_in_both_sizes() {
+        assert!(contains("Orders/7", "rs/7") && contains("ORDERS", "order") && contains("", ""));
+        assert!(contains("Überweisung", "über") && !contains("orders", "orderss"));
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use super::replay::Steer;
+
 /// What a person wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Wish {
     Screen(usize),
     Down,
@@ -20,11 +22,17 @@ pub(crate) enum Wish {
     OnlyProblems,
     Freeze,
     NextProblem,
+    PreviousProblem,
+    Prompt,
     Explain,
     Json,
     Actions,
     Faster,
     Slower,
+    /// A recording stands still, or goes on.
+    Pause,
+    /// Another place of a recording.
+    Steer(Steer),
     Help,
     Suspend,
     Quit,
@@ -32,27 +40,38 @@ pub(crate) enum Wish {
 
 /// Keys, what they do, and the word for it.
 pub(crate) const KEYS: &[(&str, &str)] = &[
-    (
-        "1 .. 7",
-        "Overview, Raft, Partitions, Topics, Groups, Moves, Events",
-    ),
+    ("1 .. 8", "the screens of the line at the top"),
     (
         "j k, arrows",
         "down, up; PgDn and PgUp a screen, g and G to the ends",
     ),
     ("enter, esc", "into the row, and back"),
+    (":", "palette: screens, problems, rows and actions by name"),
     ("/", "filter: text  !text  field>n  field<n  field=text"),
     ("S, I", "sort by the next column, the other way around"),
     ("z", "only rows with a problem"),
-    ("n", "to the next problem of the strip below the head"),
+    (
+        "n, N",
+        "to the next problem of the second line, to the last one",
+    ),
     ("f", "freeze what is shown; collecting goes on"),
     ("X", "explain why the row is red"),
     ("y", "the row as JSON"),
     ("A", "actions: what can be done with the row"),
     ("+ -", "ask more often, less often"),
-    ("?", "this help"),
-    ("ctrl-z, q", "suspend, quit"),
+    (
+        "p",
+        "in a recording: stand still, go on; + - change how fast",
+    ),
+    (", .", "in a recording: one look back, one look on"),
+    (
+        "< > { }",
+        "in a recording: a minute, ten minutes; E the end",
+    ),
+    ("? ctrl-z q", "this help, suspend, quit"),
 ];
+
+const MINUTE_MS: i64 = 60_000;
 
 /// What a key means where nothing is typed.
 pub(crate) fn wish(key: KeyEvent) -> Option<Wish> {
@@ -61,7 +80,7 @@ pub(crate) fn wish(key: KeyEvent) -> Option<Wish> {
         KeyCode::Char('c') if is_control => Wish::Quit,
         KeyCode::Char('z') if is_control => Wish::Suspend,
         _ if is_control => return None,
-        KeyCode::Char(digit @ '1'..='7') => Wish::Screen(digit as usize - '1' as usize),
+        KeyCode::Char(digit @ '1'..='8') => Wish::Screen(digit as usize - '1' as usize),
         KeyCode::Char('j') | KeyCode::Down => Wish::Down,
         KeyCode::Char('k') | KeyCode::Up => Wish::Up,
         KeyCode::PageDown | KeyCode::Char(' ') => Wish::PageDown,
@@ -76,6 +95,16 @@ pub(crate) fn wish(key: KeyEvent) -> Option<Wish> {
         KeyCode::Char('z') => Wish::OnlyProblems,
         KeyCode::Char('f') => Wish::Freeze,
         KeyCode::Char('n') => Wish::NextProblem,
+        KeyCode::Char('N') => Wish::PreviousProblem,
+        KeyCode::Char(':') => Wish::Prompt,
+        KeyCode::Char('p') => Wish::Pause,
+        KeyCode::Char(',') => Wish::Steer(Steer::Back),
+        KeyCode::Char('.') => Wish::Steer(Steer::Step),
+        KeyCode::Char('<') => Wish::Steer(Steer::By(-MINUTE_MS)),
+        KeyCode::Char('>') => Wish::Steer(Steer::By(MINUTE_MS)),
+        KeyCode::Char('{') => Wish::Steer(Steer::By(-10 * MINUTE_MS)),
+        KeyCode::Char('}') => Wish::Steer(Steer::By(10 * MINUTE_MS)),
+        KeyCode::Char('E') => Wish::Steer(Steer::End),
         KeyCode::Char('X') => Wish::Explain,
         KeyCode::Char('y') => Wish::Json,
         KeyCode::Char('A') => Wish::Actions,

@@ -1,14 +1,19 @@
 //! A live view of a cluster. News and keys become events, events change a plain state, and the state is drawn; what
 //! has to be done outside comes back as effects.
 
+mod action;
 mod conn;
 mod data;
 mod grid;
 mod keys;
+mod metrics;
 mod overlay;
+mod prompt;
 mod record;
+mod replay;
 mod screen;
 mod screens;
+mod series;
 mod snapshot;
 mod state;
 #[cfg(test)]
@@ -19,6 +24,7 @@ mod view;
 use std::cell::Cell;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -30,7 +36,8 @@ use crate::clock;
 use crate::exit::{Failure, Verdict};
 use crate::session::Session;
 use conn::Wants;
-use record::{Player, Recorder};
+use record::Recorder;
+use replay::{Player, Steer};
 use screen::Terminal;
 use screens::Screen;
 use state::{About, Effect, Event, State};
@@ -69,6 +76,8 @@ pub(crate) struct Args {
 
 /// Events that wait to be taken in.
 const QUEUE: usize = 256;
+/// Keys that wait for a recording.
+const STEERS: usize = 16;
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(250);
 /// Frames that only news asks for come no faster.
 const FRAME: Duration = Duration::from_millis(100);
@@ -86,12 +95,15 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Verdict, Failu
         groups: Cell::new(false),
     });
     let (sender, receiver) = channel(QUEUE);
+    let (steer, steered) = sync_channel(STEERS);
     let recorder = args.record.as_deref().map(Recorder::create).transpose()?;
     let tasks = LocalSet::new();
     match &args.replay {
         Some(file) => {
             let player = Player::open(file)?;
-            tasks.spawn_local(replay(player, args.speed, sender.clone()));
+            let (speed, sender) = (args.speed, sender.clone());
+            // It reads a file, however large, while the view answers keys.
+            std::thread::spawn(move || replay::play(player, speed, &steered, &sender));
         }
         None => {
             let (polled, grouped) = (session.clone(), session.clone());
@@ -107,6 +119,7 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Verdict, Failu
         session,
         wants,
         sender,
+        steer,
         recorder,
         palette,
     };
@@ -124,6 +137,7 @@ fn begin(session: &Session, args: &Args) -> State {
     };
     let mut state = State::new(about, args.view, args.interval.max(SHORTEST_INTERVAL));
     state.page_mut().filter.clone_from(&args.filter);
+    state.play.speed = args.speed;
     state
 }
 
@@ -132,6 +146,7 @@ struct Shell {
     session: Rc<Session>,
     wants: Rc<Wants>,
     sender: Sender<Event>,
+    steer: SyncSender<Steer>,
     recorder: Option<Recorder>,
     palette: Palette,
 }
@@ -191,8 +206,10 @@ impl Shell {
                 Effect::Plan(action) => {
                     tokio::task::spawn_local(conn::plan(session, action, sender));
                 }
-                Effect::Act(action) => {
-                    tokio::task::spawn_local(conn::act(session, action, sender));
+                // Keys that come faster than a recording can be read are not all needed.
+                Effect::Steer(steer) => _ = self.steer.try_send(steer),
+                Effect::Act(action, confirmed) => {
+                    tokio::task::spawn_local(conn::act(session, action, confirmed, sender));
                 }
             }
         }
@@ -201,22 +218,6 @@ impl Shell {
         self.wants.groups.set(wants_groups);
         Ok(false)
     }
-}
-
-/// Hands on what was written down, as fast as it is wanted.
-async fn replay(mut player: Player, speed: f64, out: Sender<Event>) {
-    let mut before = None;
-    while let Some((at_ms, news)) = player.next() {
-        let passed = before.map_or(0, |before| at_ms.saturating_sub(before));
-        before = Some(at_ms);
-        tokio::time::sleep(Duration::from_millis(passed).div_f64(speed.max(0.01))).await;
-        if out.send(Event::Tick(at_ms)).await.is_err() || out.send(Event::News(news)).await.is_err()
-        {
-            return;
-        }
-    }
-    let end = "the recording ends here".to_owned();
-    _ = out.send(Event::Done(Ok(end))).await;
 }
 
 /// `120x40`.

@@ -1,8 +1,10 @@
-//! What lies above a page: help, a filter that is typed, explanations, and actions with their plans.
+//! What lies above a page: help, a filter that is typed, explanations, the row as JSON. Keys go to whatever is on top.
 
 use chronik_admin::v1::RaftGroup;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use serde_json::Value;
 
+use super::action::Action;
 use super::keys::{Wish, wish};
 use super::screens::Screen;
 use super::state::{Effect, Page, Scope, State};
@@ -20,6 +22,11 @@ pub(crate) enum Overlay {
         lines: Vec<(Tone, String)>,
         from: usize,
     },
+    /// The palette: what was typed, and the line that is chosen.
+    Prompt {
+        typed: String,
+        at: usize,
+    },
     Actions {
         actions: Vec<Action>,
         at: usize,
@@ -33,32 +40,6 @@ pub(crate) enum Overlay {
         name: Option<String>,
         typed: String,
     },
-}
-
-/// Something that can be done with a row.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Action {
-    StepDown { group: String },
-    Transfer { group: String, to: u64 },
-}
-
-impl Action {
-    /// The line that does the same.
-    pub(crate) fn command(&self) -> String {
-        match self {
-            Action::StepDown { group } => format!("chronikctl raft step-down --group {group}"),
-            Action::Transfer { group, to } => {
-                format!("chronikctl raft transfer --group {group} --to {to}")
-            }
-        }
-    }
-
-    pub(crate) fn title(&self) -> String {
-        match self {
-            Action::StepDown { group } => format!("{group}: the leader steps down"),
-            Action::Transfer { group, to } => format!("{group}: node {to} leads"),
-        }
-    }
 }
 
 impl Overlay {
@@ -93,8 +74,12 @@ impl State {
         if key.modifiers.contains(KeyModifiers::CONTROL) && key.code == KeyCode::Char('c') {
             return vec![Effect::Quit];
         }
+        // What was told was read, unless it is not over.
+        if !self.is_acting {
+            self.told = None;
+        }
         match self.overlay.take() {
-            None => self.wish(key),
+            None => wish(key).map_or_else(Vec::new, |wish| self.grant(wish)),
             Some(Overlay::Help) => Vec::new(),
             Some(Overlay::Filter) => {
                 self.type_filter(key);
@@ -104,6 +89,7 @@ impl State {
                 self.scroll(title, lines, from, key);
                 Vec::new()
             }
+            Some(Overlay::Prompt { typed, at }) => self.type_prompt(typed, at, key),
             Some(Overlay::Actions { actions, at }) => self.choose(actions, at, key),
             Some(Overlay::Waiting(action)) => {
                 // It goes on in the background if somebody does not want to wait.
@@ -119,11 +105,9 @@ impl State {
         }
     }
 
-    fn wish(&mut self, key: KeyEvent) -> Vec<Effect> {
+    /// Does what a person wants of the page.
+    pub(super) fn grant(&mut self, wish: Wish) -> Vec<Effect> {
         const SCREENFUL: usize = 15;
-        let Some(wish) = wish(key) else {
-            return Vec::new();
-        };
         match wish {
             Wish::Screen(number) => self.go_to(Screen::NUMBERED[number]),
             Wish::Down => self.select(|at, _| at + 1),
@@ -145,12 +129,18 @@ impl State {
             }
             Wish::OnlyProblems => self.page_mut().only_problems ^= true,
             Wish::Freeze => self.freeze(),
-            Wish::NextProblem => self.visit_problem(),
+            Wish::NextProblem => self.visit_next(true),
+            Wish::PreviousProblem => self.visit_next(false),
+            Wish::Prompt => {
+                let typed = String::new();
+                self.overlay = Some(Overlay::Prompt { typed, at: 0 });
+            }
             Wish::Explain => self.overlay = self.explanation(),
             Wish::Json => self.overlay = self.json(),
             Wish::Actions => self.overlay = Some(self.actions()),
             Wish::Faster => return self.pace_up(true),
             Wish::Slower => return self.pace_up(false),
+            Wish::Pause | Wish::Steer(_) => return self.steer(wish),
             Wish::Help => self.overlay = Some(Overlay::Help),
             Wish::Suspend => return vec![Effect::Suspend],
             Wish::Quit => return self.quit(),
@@ -171,6 +161,9 @@ impl State {
             Screen::Groups => Some((Screen::Consumer, Scope::Consumer(id))),
             Screen::Consumer => Some((Screen::Group, Scope::Group(id))),
             Screen::Events => self.behind_event(&id),
+            Screen::Metrics => self
+                .node_in_question()
+                .map(|id| (Screen::Node, Scope::Node(id))),
             Screen::Node => None,
         };
         if let Some((screen, scope)) = page {
@@ -225,7 +218,7 @@ impl State {
     }
 
     /// The Raft group that the page or its selected row is about.
-    fn subject(&self) -> Option<&RaftGroup> {
+    pub(super) fn subject(&self) -> Option<&RaftGroup> {
         let page = self.page();
         let name = match (page.screen, &page.scope) {
             (Screen::Group, Some(Scope::Group(name))) => name.clone(),
@@ -235,126 +228,55 @@ impl State {
         self.data().group(&name)
     }
 
-    fn actions(&self) -> Overlay {
-        let nothing = |why: &str| Overlay::Text {
-            title: "Actions".to_owned(),
-            lines: vec![(Tone::Plain, why.to_owned())],
-            from: 0,
-        };
-        if self.about.is_replay {
-            return nothing("a recording cannot be changed");
-        }
-        if self.about.is_read_only {
-            return nothing("nothing can be changed: this view is read-only");
-        }
-        let Some(group) = self.subject() else {
-            return nothing(
-                "there are actions for Raft groups: screens 2 and 3, and what is behind them",
-            );
-        };
-        let name = &group.name;
-        let mut actions = vec![Action::StepDown {
-            group: name.clone(),
-        }];
-        let voters = raft::leader(group)
-            .into_iter()
-            .flat_map(|view| &view.voters);
-        let others = voters.filter(|node| Some(**node) != group.leader);
-        actions.extend(others.map(|node| Action::Transfer {
-            group: name.clone(),
-            to: *node,
-        }));
-        Overlay::Actions { actions, at: 0 }
-    }
-
-    fn choose(&mut self, actions: Vec<Action>, at: usize, key: KeyEvent) -> Vec<Effect> {
-        let last = actions.len() - 1;
-        let at = match wish(key) {
-            Some(Wish::Down) => (at + 1).min(last),
-            Some(Wish::Up) => at.saturating_sub(1),
-            Some(Wish::In) => {
-                let action = actions[at].clone();
-                self.overlay = Some(Overlay::Waiting(action.clone()));
-                return vec![Effect::Plan(action)];
-            }
-            Some(Wish::Out | Wish::Quit) => return Vec::new(),
-            _ => at,
-        };
-        self.overlay = Some(Overlay::Actions { actions, at });
-        Vec::new()
-    }
-
-    fn decide(
-        &mut self,
-        action: Action,
-        lines: Vec<(Tone, String)>,
-        name: Option<String>,
-        mut typed: String,
-        key: KeyEvent,
-    ) -> Vec<Effect> {
-        let is_yes = match (&name, key.code) {
-            (_, KeyCode::Esc) => {
-                self.told = Some((Tone::Plain, "nothing was changed".to_owned()));
-                return Vec::new();
-            }
-            (None, KeyCode::Char('y')) => true,
-            (Some(name), KeyCode::Enter) => *name == typed,
-            (Some(_), KeyCode::Char(letter)) => {
-                typed.push(letter);
-                false
-            }
-            (Some(_), KeyCode::Backspace) => {
-                typed.pop();
-                false
-            }
-            _ => false,
-        };
-        if is_yes {
-            self.told = Some((Tone::Plain, format!("{} ...", action.title())));
-            self.is_acting = true;
-            return vec![Effect::Act(action)];
-        }
-        self.overlay = Some(Overlay::Confirm {
-            action,
-            lines,
-            name,
-            typed,
-        });
-        Vec::new()
-    }
-
+    /// The selected row, as the cluster told it.
     fn json(&self) -> Option<Overlay> {
         let id = self.selected_id()?;
-        let data = self.data();
-        let value = match self.page().screen {
-            Screen::Overview | Screen::Node => {
-                let node = id.strip_prefix("node ").and_then(|id| id.parse().ok());
-                let scope = match &self.page().scope {
-                    Some(Scope::Node(id)) => Some(*id),
-                    _ => None,
-                };
-                serde_json::to_value(data.node(node.or(scope)?)?)
-            }
-            Screen::Topics => {
-                let mut topics = data.topics.topics.iter();
-                serde_json::to_value(topics.find(|topic| topic.name == id)?)
-            }
-            Screen::Groups => {
-                serde_json::to_value(self.groups().iter().find(|group| group.group == id)?)
-            }
-            Screen::Events => {
-                let number: usize = id.split_once(' ')?.1.parse().ok()?;
-                serde_json::to_value(self.events().nth(number)?)
-            }
-            _ => serde_json::to_value(self.subject()?),
-        };
-        let text = format!("{:#}", value.ok()?);
+        let value = self.value_of(&id)?;
+        let text = format!("{value:#}");
         let lines = text.lines().map(|line| (Tone::Plain, line.to_owned()));
         Some(Overlay::Text {
             title: id,
             lines: lines.collect(),
             from: 0,
         })
+    }
+
+    fn value_of(&self, id: &str) -> Option<Value> {
+        let data = self.data();
+        let page = self.page();
+        let value = match (page.screen, &page.scope) {
+            (Screen::Overview | Screen::Node | Screen::Metrics, _) => {
+                serde_json::to_value(data.node(self.node_in_question()?)?)
+            }
+            (Screen::Topics, _) => {
+                let mut topics = data.topics.topics.iter();
+                serde_json::to_value(topics.find(|topic| topic.name == id)?)
+            }
+            (Screen::Groups, _) => {
+                serde_json::to_value(self.groups().iter().find(|group| group.group == id)?)
+            }
+            (Screen::Consumer, Some(Scope::Consumer(name))) => {
+                let group = self.groups().iter().find(|group| group.group == *name)?;
+                let mut positions = group.partitions.iter();
+                serde_json::to_value(positions.find(|one| one.partition == id)?)
+            }
+            (Screen::Events, _) => {
+                let number: usize = id.split_once(' ')?.1.parse().ok()?;
+                serde_json::to_value(self.events().nth(number)?)
+            }
+            (Screen::Moves, _) => {
+                let operations = data.operations.operations.iter();
+                let mut moves = operations.flat_map(|operation| &operation.moves);
+                serde_json::to_value(moves.find(|one| one.group == id)?)
+            }
+            (Screen::Group, _) => {
+                let node = self.node_in_question()?;
+                let mut views = self.subject()?.views.iter();
+                serde_json::to_value(views.find(|view| view.node_id == node)?)
+            }
+            _ => serde_json::to_value(self.subject()?),
+        };
+        value.ok()
     }
 
     /// Why something is red, with what is known of it.

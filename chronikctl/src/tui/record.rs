@@ -1,8 +1,9 @@
-//! What was seen, written down and shown again: one line of JSON for each piece of news. Nothing is read before its
-//! time, so a recording may be longer than memory.
+//! What was seen, written down: one line of JSON for each piece of news, with everything in it once a minute and only
+//! what changed in between. `replay` shows it again.
 
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use chronik_admin::v1::RaftGroup;
@@ -11,14 +12,15 @@ use serde::{Deserialize, Serialize};
 use super::data::{Data, News};
 use crate::exit::Failure;
 
-/// A piece of news with its time.
+/// A piece of news with its time. The order of the fields is part of the format: `replay` knows lines by their
+/// beginnings.
 #[derive(Debug, Serialize, Deserialize)]
-struct Line {
-    at_ms: u64,
+pub(super) struct Line {
+    pub(super) at_ms: u64,
     /// Groups that are missing are as they were.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    is_difference: bool,
-    news: News,
+    pub(super) is_difference: bool,
+    pub(super) news: News,
 }
 
 /// Writes news down.
@@ -26,6 +28,7 @@ pub(super) struct Recorder {
     file: BufWriter<File>,
     last: Option<Data>,
     whole_at_ms: u64,
+    at_ms: u64,
 }
 
 /// Everything is written once in so long, differences in between.
@@ -38,10 +41,14 @@ impl Recorder {
             file: BufWriter::new(file),
             last: None,
             whole_at_ms: 0,
+            at_ms: 0,
         })
     }
 
     pub(super) fn write(&mut self, at_ms: u64, news: &News) -> io::Result<()> {
+        // A clock that was set back does not turn the recording around.
+        let at_ms = at_ms.max(self.at_ms);
+        self.at_ms = at_ms;
         let mut line = Line {
             at_ms,
             is_difference: false,
@@ -50,10 +57,13 @@ impl Recorder {
         if let News::Polled(data) = &mut line.news {
             let whole = (**data).clone();
             match &self.last {
-                Some(last) if at_ms < self.whole_at_ms + WHOLE_EVERY_MS => {
+                Some(last)
+                    if at_ms < self.whole_at_ms + WHOLE_EVERY_MS && keeps_all(last, data) =>
+                {
                     line.is_difference = true;
+                    let known = by_id(last);
                     let groups = std::mem::take(&mut data.raft.groups).into_iter();
-                    let groups = groups.filter(|group| is_new(last, group));
+                    let groups = groups.filter(|group| is_new(&known, group));
                     data.raft.groups = groups.collect();
                 }
                 _ => self.whole_at_ms = at_ms,
@@ -66,53 +76,35 @@ impl Recorder {
     }
 }
 
+fn by_id(data: &Data) -> HashMap<u64, &RaftGroup> {
+    let groups = data.raft.groups.iter();
+    groups.map(|group| (group.group_id, group)).collect()
+}
+
+/// Whether every group is still there: a difference cannot say which ones are gone.
+fn keeps_all(last: &Data, data: &Data) -> bool {
+    let present = by_id(data);
+    let mut before = last.raft.groups.iter();
+    before.all(|group| present.contains_key(&group.group_id))
+}
+
 /// A group that grows older has not changed by that.
-fn is_new(last: &Data, group: &RaftGroup) -> bool {
+fn is_new(known: &HashMap<u64, &RaftGroup>, group: &RaftGroup) -> bool {
     let ageless = |group: &RaftGroup| {
         let mut group = group.clone();
         group.views.iter_mut().for_each(|view| view.since_ms = 0);
         group
     };
-    let mut known = last.raft.groups.iter();
-    let known = known.find(|known| known.group_id == group.group_id);
+    let known = known.get(&group.group_id);
     known.is_none_or(|known| ageless(known) != ageless(group))
 }
 
-/// Reads news, one piece at a time.
-pub(super) struct Player {
-    lines: io::Lines<BufReader<File>>,
-    last: Option<Data>,
-}
-
-impl Player {
-    pub(super) fn open(path: &Path) -> Result<Player, Failure> {
-        let file = File::open(path).map_err(|error| wrong(path, &error))?;
-        Ok(Player {
-            lines: BufReader::new(file).lines(),
-            last: None,
-        })
-    }
-
-    /// The next piece with its time; none at the end. The last line of a recording that was cut off is no news.
-    pub(super) fn next(&mut self) -> Option<(u64, News)> {
-        let line = self.lines.next()?.ok()?;
-        let mut line: Line = serde_json::from_str(&line).ok()?;
-        if let News::Polled(data) = &mut line.news {
-            if let Some(last) = self.last.take().filter(|_| line.is_difference) {
-                complete(data, last);
-            }
-            self.last = Some((**data).clone());
-        }
-        Some((line.at_ms, line.news))
-    }
-}
-
-fn complete(data: &mut Data, last: Data) {
+/// Fills in what a difference left out.
+pub(super) fn complete(data: &mut Data, last: Data) {
     let passed = data.at_ms.saturating_sub(last.at_ms);
-    let is_known = |group: &RaftGroup| {
-        let mut groups = data.raft.groups.iter();
-        groups.any(|known| known.group_id == group.group_id)
-    };
+    let changed = data.raft.groups.iter().map(|group| group.group_id);
+    let changed: HashSet<u64> = changed.collect();
+    let is_known = |group: &RaftGroup| changed.contains(&group.group_id);
     let mut rest: Vec<RaftGroup> = last.raft.groups;
     rest.retain(|group| !is_known(group));
     for view in rest.iter_mut().flat_map(|group| &mut group.views) {
@@ -120,12 +112,9 @@ fn complete(data: &mut Data, last: Data) {
     }
     data.raft.groups.extend(rest);
     data.raft.groups.sort_by_key(|group| group.group_id);
-    // Groups that are gone are told by their number.
-    let total = usize::try_from(data.raft.total_groups).unwrap_or(usize::MAX);
-    data.raft.groups.truncate(total);
 }
 
-fn wrong(path: &Path, error: &io::Error) -> Failure {
+pub(super) fn wrong(path: &Path, error: &io::Error) -> Failure {
     Failure::usage(format!("{}: {error}", path.display()))
 }
 
@@ -133,6 +122,7 @@ fn wrong(path: &Path, error: &io::Error) -> Failure {
 mod tests {
     use chronik_admin::v1::{RaftStatus, RaftView};
 
+    use super::super::replay::Player;
     use super::*;
 
     fn data(at_ms: u64, terms: &[u64]) -> Data {

@@ -11,6 +11,7 @@ use tokio::sync::mpsc::Sender;
 use super::state::Event;
 use crate::clock;
 use crate::exit::Failure;
+use crate::output::hush;
 
 pub(super) struct Terminal {
     inner: DefaultTerminal,
@@ -27,6 +28,7 @@ impl Terminal {
                 .hint("chronikctl tui --snapshot prints one frame"));
         }
         let inner = ratatui::try_init().map_err(|error| broken(&error))?;
+        hush(true);
         Ok(Terminal { inner })
     }
 
@@ -47,6 +49,7 @@ impl Terminal {
 impl Drop for Terminal {
     fn drop(&mut self) {
         ratatui::restore();
+        hush(false);
     }
 }
 

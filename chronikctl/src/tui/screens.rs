@@ -1,9 +1,12 @@
 //! What each screen shows: from what is known to rows.
 
-use chronik_admin::v1::{ClusterEvent, MoveState, NodeRow, RaftGroup, TopicSummary};
+use std::collections::BTreeMap;
+
+use chronik_admin::v1::{ClusterEvent, MoveState, NodeRow, RaftGroup, RaftView, TopicSummary};
 
 use super::data::{Data, GroupRow};
 use super::grid::{Cell, Grid, Row};
+use super::metrics;
 use super::state::{Scope, State};
 use crate::clock;
 use crate::commands::events;
@@ -20,6 +23,7 @@ pub(crate) enum Screen {
     Groups,
     Moves,
     Events,
+    Metrics,
     /// One node; reached from a row.
     #[value(skip)]
     Node,
@@ -33,7 +37,7 @@ pub(crate) enum Screen {
 
 impl Screen {
     /// The screens that a number leads to.
-    pub(crate) const NUMBERED: [Screen; 7] = [
+    pub(crate) const NUMBERED: [Screen; 8] = [
         Screen::Overview,
         Screen::Raft,
         Screen::Partitions,
@@ -41,6 +45,7 @@ impl Screen {
         Screen::Groups,
         Screen::Moves,
         Screen::Events,
+        Screen::Metrics,
     ];
 
     pub(crate) fn title(self) -> &'static str {
@@ -52,6 +57,7 @@ impl Screen {
             Screen::Groups => "Groups",
             Screen::Moves => "Moves",
             Screen::Events => "Events",
+            Screen::Metrics => "Metrics",
             Screen::Node => "Node",
             Screen::Group => "Partition",
             Screen::Consumer => "Group",
@@ -70,6 +76,7 @@ pub(crate) fn grid(state: &State, screen: Screen, scope: Option<&Scope>) -> Grid
         Screen::Groups => groups(state),
         Screen::Moves => moves(data),
         Screen::Events => happened(state, scope),
+        Screen::Metrics => metrics::grid(state),
         Screen::Node => scope.map(|scope| node(data, scope)).unwrap_or_default(),
         Screen::Group => scope.map(|scope| replicas(data, scope)).unwrap_or_default(),
         Screen::Consumer => scope
@@ -82,8 +89,8 @@ fn nodes(state: &State, data: &Data) -> Grid {
     let mut grid = Grid::new(&[
         "node#",
         "state",
-        "leaders#",
-        "followers#",
+        "leads#",
+        "follows#",
         "leaderless#",
         "disk#",
         "memory#",
@@ -114,13 +121,13 @@ fn node_row(state: &State, row: &NodeRow) -> Row {
     let Some(status) = &row.status else {
         let seen = state.seen.get(&row.node_id);
         let told = seen.map(|seen| {
-            let since = state.shown_ms().saturating_sub(*seen);
-            format!("UNREACHABLE, last seen {} ago", duration_ms(since))
+            let since = duration_ms(state.shown_ms().saturating_sub(*seen));
+            format!("{}, last seen {since} ago", row.kafka_address)
         });
-        let told = told.unwrap_or_else(|| "UNREACHABLE".to_owned());
-        let mut cells = vec![Cell::number(row.node_id), Cell::text(told).toned(Tone::Bad)];
+        let state = Cell::text("UNREACHABLE").toned(Tone::Bad);
+        let mut cells = vec![Cell::number(row.node_id), state];
         cells.resize_with(8, Cell::none);
-        cells.push(Cell::text(&row.kafka_address));
+        cells.push(Cell::text(told.as_ref().unwrap_or(&row.kafka_address)));
         return Row {
             is_problem: true,
             ..Row::new(id, cells)
@@ -132,7 +139,7 @@ fn node_row(state: &State, row: &NodeRow) -> Row {
         Cell::number(row.node_id),
         match (status.ready, row.drained) {
             (true, false) => Cell::text("ready").toned(Tone::Good),
-            (true, true) => Cell::text("ready, DRAINED").toned(Tone::Warn),
+            (true, true) => Cell::text("DRAINED").toned(Tone::Warn),
             (false, _) => Cell::text("NOT READY").toned(Tone::Warn),
         },
         Cell::number(status.leaders),
@@ -201,16 +208,17 @@ fn place(group: &RaftGroup, node: u64) -> Cell {
 }
 
 fn partitions(data: &Data, scope: Option<&Scope>) -> Grid {
+    // What matters comes first: narrow screens cut the rest.
     let mut grid = Grid::new(&[
         "partition",
         "leader#",
-        "term#",
         "replicas",
         "in sync",
-        "committed#",
         "lag#",
         "since#",
         "problems",
+        "term#",
+        "committed#",
     ]);
     let prefix = match scope {
         Some(Scope::Topic(topic)) => format!("{topic}/"),
@@ -225,7 +233,11 @@ fn partitions(data: &Data, scope: Option<&Scope>) -> Grid {
 
 fn partition_cells(group: &RaftGroup) -> Vec<Cell> {
     let view = leader(group);
-    let voters = view.map_or(&[][..], |view| &view.voters);
+    // Without a leader, any replica knows who votes.
+    let knows = |view: &&RaftView| view.reachable && !view.voters.is_empty();
+    let voters = view.or_else(|| group.views.iter().find(knows));
+    let held: Vec<u64> = group.views.iter().map(|view| view.node_id).collect();
+    let voters = voters.map_or(&held, |view| &view.voters);
     let progress = view.map_or(&[][..], |view| &view.progress);
     let in_sync = progress.iter().filter(|peer| peer.in_sync);
     let in_sync: Vec<u64> = in_sync.map(|peer| peer.node_id).collect();
@@ -236,17 +248,31 @@ fn partition_cells(group: &RaftGroup) -> Vec<Cell> {
             Some(node) => Cell::number(node),
             None => Cell::text("NONE").toned(Tone::Bad),
         },
-        Cell::number(group.term),
         Cell::text(listed(voters)),
-        Cell::text(listed(&in_sync)).toned(if is_whole { Tone::Plain } else { Tone::Warn }),
-        view.map_or_else(Cell::none, |view| Cell::number(view.commit)),
+        match (view, is_whole) {
+            (None, _) => Cell::none(),
+            (_, true) => Cell::text(listed(&in_sync)),
+            (_, false) => Cell::text(listed(&in_sync)).toned(Tone::Warn),
+        },
         lag(group),
         since(group),
         problems(group),
+        Cell::number(group.term),
+        view.map_or_else(Cell::none, |view| Cell::number(view.commit)),
     ]
 }
 
+/// Topics, with what is wrong with their partitions in the eyes of all nodes.
 fn topics(data: &Data) -> Grid {
+    let mut wrong: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+    for group in &data.raft.groups {
+        let has = |code: &str| u64::from(group.problems.iter().any(|known| known == code));
+        if let Some((topic, _)) = group.name.rsplit_once('/') {
+            let (leaderless, thin) = wrong.entry(topic).or_default();
+            *leaderless += has("LEADERLESS");
+            *thin += has("UNDER_REPLICATED");
+        }
+    }
     let mut grid = Grid::new(&[
         "topic",
         "partitions#",
@@ -256,19 +282,20 @@ fn topics(data: &Data) -> Grid {
         "kept by",
     ]);
     let row = |topic: &TopicSummary| {
+        let (leaderless, thin) = wrong.get(topic.name.as_str()).copied().unwrap_or_default();
         let cells = vec![
             Cell::text(&topic.name),
             Cell::number(topic.partitions.into()),
             Cell::number(topic.replication_factor.into()),
-            alarming(topic.leaderless.into()),
-            alarming(topic.under_replicated.into()),
+            alarming(leaderless),
+            alarming(thin),
             match topic.internal {
                 true => Cell::text("the cluster").toned(Tone::Dim),
                 false => Cell::text("users"),
             },
         ];
         Row {
-            is_problem: topic.leaderless + topic.under_replicated > 0,
+            is_problem: leaderless + thin > 0,
             ..Row::new(&topic.name, cells)
         }
     };
@@ -570,7 +597,10 @@ fn since(group: &RaftGroup) -> Cell {
 }
 
 fn problems(group: &RaftGroup) -> Cell {
-    Cell::text(group.problems.join(" ")).toned(Tone::Bad)
+    match group.problems.is_empty() {
+        true => Cell::default(),
+        false => Cell::text(group.problems.join(" ")).toned(Tone::Bad),
+    }
 }
 
 fn alarming(count: u64) -> Cell {

@@ -4,14 +4,14 @@ use chronik_admin::v1::EventsRequest;
 use futures_util::StreamExt;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use tokio::time::{Duration, timeout};
+use tokio::time::{Duration, sleep, timeout};
 
 use super::data::News;
-use super::record::Player;
+use super::replay::Player;
 use super::screens::Screen;
 use super::state::{Event, State};
 use super::view::{self, Palette};
-use super::{Args, conn};
+use super::{Args, conn, record};
 use crate::clock;
 use crate::commands::events;
 use crate::exit::{Failure, Verdict};
@@ -30,10 +30,11 @@ pub(super) async fn print(
         // The last thing that was written down.
         Some(file) => {
             let mut player = Player::open(file)?;
-            while let Some((at_ms, news)) = player.next() {
+            let told = player.seek(u64::MAX, |at_ms, news| {
                 state.update(Event::Tick(at_ms));
                 state.update(Event::News(news));
-            }
+            });
+            told.map_err(|error| record::wrong(file, &error))?;
         }
         None => look(session, state).await?,
     }
@@ -78,6 +79,13 @@ async fn look(session: &Session, state: &mut State) -> Result<(), Failure> {
         happened.push(event);
     }
     state.update(Event::News(News::Happened(happened)));
+    if state.page().screen == Screen::Metrics {
+        // A rate takes two looks.
+        sleep(state.interval).await;
+        let news = conn::poll(session, &mut None).await;
+        state.update(Event::Tick(clock::wall_ms()));
+        state.update(Event::News(news));
+    }
     if state.page().screen == Screen::Groups {
         let groups = conn::groups(session).await?;
         state.update(Event::News(News::Groups(groups)));

@@ -1,15 +1,21 @@
 //! All that the view shows, as plain data, and the one function that changes it.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 use std::time::Duration;
 
 use chronik_admin::v1::ClusterEvent;
 use ratatui::crossterm::event::KeyEvent;
 
+use super::action::Action;
 use super::data::{Data, GroupRow, News};
 use super::grid::{Filter, Grid};
-use super::overlay::{Action, Overlay};
+use super::keys::Wish;
+use super::overlay::Overlay;
+use super::replay::Steer;
 use super::screens::{self, Screen};
+use super::series::History;
 use super::trend::Trend;
 use crate::commands::rebalance::pace::Pace;
 use crate::output::Tone;
@@ -34,6 +40,7 @@ pub(crate) struct State {
     events: VecDeque<ClusterEvent>,
     groups: Vec<GroupRow>,
     trends: BTreeMap<String, Trend>,
+    history: History,
     /// How fast each operation goes.
     paces: BTreeMap<u64, Pace>,
     /// When each node answered last.
@@ -47,7 +54,35 @@ pub(crate) struct State {
     /// Whether an action is under way, whose end the journal waits for.
     pub(super) is_acting: bool,
     /// Which problem of the strip was visited last.
-    problem: usize,
+    problem: Option<usize>,
+    /// How a recording is shown.
+    pub(crate) play: Play,
+    /// The rows of a page, until something is learnt: keys come faster than news.
+    kept: RefCell<Option<Kept>>,
+}
+
+/// How fast a recording goes, in times of what it was.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Play {
+    pub(crate) speed: f64,
+    pub(crate) is_paused: bool,
+}
+
+/// Rows that were made, and what for.
+#[derive(Debug)]
+struct Kept {
+    screen: Screen,
+    scope: Option<Scope>,
+    grid: Rc<Grid>,
+}
+
+impl Default for Play {
+    fn default() -> Play {
+        Play {
+            speed: 1.0,
+            is_paused: false,
+        }
+    }
 }
 
 /// What is shown while newer things are collected.
@@ -55,6 +90,7 @@ pub(crate) struct State {
 struct Frozen {
     data: Data,
     groups: Vec<GroupRow>,
+    history: History,
     events: usize,
     since_ms: u64,
 }
@@ -91,6 +127,8 @@ pub(crate) enum Event {
     Planned(Action, Result<Vec<(Tone, String)>, String>),
     /// What came of one.
     Done(Result<String, String>),
+    /// A recording goes on from another place: what follows comes from there.
+    Rewound,
 }
 
 /// What shall be done outside.
@@ -101,10 +139,15 @@ pub(crate) enum Effect {
     Interval(Duration),
     /// Say what an action would do.
     Plan(Action),
-    Act(Action),
+    /// Do what was confirmed, with the plan as it was shown.
+    Act(Action, Vec<(Tone, String)>),
+    Steer(Steer),
 }
 
 const MAX_EVENTS: usize = 10_000;
+/// How fast and how slowly a recording is shown.
+const FASTEST: f64 = 1024.0;
+const SLOWEST: f64 = 0.125;
 const INTERVALS_MS: [u64; 8] = [250, 500, 1000, 2000, 5000, 10_000, 20_000, 30_000];
 
 impl State {
@@ -120,8 +163,14 @@ impl State {
     /// The one way to another state.
     pub(crate) fn update(&mut self, event: Event) -> Vec<Effect> {
         match event {
-            Event::Tick(now_ms) => self.now_ms = now_ms,
+            Event::Tick(now_ms) => {
+                self.now_ms = now_ms;
+                // Only nodes that are away grow older between two polls.
+                let has_ages = |kept: &Kept| kept.screen == Screen::Overview;
+                self.kept.get_mut().take_if(|kept| has_ages(kept));
+            }
             Event::News(news) => self.learn(news),
+            Event::Rewound => self.forget(),
             Event::Key(key) => return self.press(key),
             Event::Planned(action, plan) => {
                 self.overlay = Some(Overlay::planned(self, action, plan))
@@ -138,12 +187,14 @@ impl State {
     }
 
     fn learn(&mut self, news: News) {
+        *self.kept.get_mut() = None;
         match news {
             News::Polled(data) => {
                 let rows = data.cluster.nodes.iter().filter(|row| row.reachable);
                 self.seen.extend(rows.map(|row| (row.node_id, data.at_ms)));
                 self.now_ms = self.now_ms.max(data.at_ms);
                 self.follow_operations(&data);
+                self.history.note(&data);
                 self.live = *data;
                 self.failure = None;
             }
@@ -162,6 +213,20 @@ impl State {
             }
         }
         self.follow_selection();
+    }
+
+    /// All that was learnt goes; pages and what was chosen on them stay.
+    fn forget(&mut self) {
+        *self.kept.get_mut() = None;
+        self.frozen = None;
+        self.now_ms = 0;
+        self.failure = None;
+        self.history = History::default();
+        self.seen.clear();
+        self.events.clear();
+        self.groups.clear();
+        self.trends.clear();
+        self.paces.clear();
     }
 
     fn follow_operations(&mut self, data: &Data) {
@@ -211,6 +276,12 @@ impl State {
         self.events.iter().take(shown)
     }
 
+    pub(crate) fn history(&self) -> &History {
+        self.frozen
+            .as_ref()
+            .map_or(&self.history, |frozen| &frozen.history)
+    }
+
     pub(crate) fn pace(&self, group: &str) -> Option<&Trend> {
         self.trends.get(group)
     }
@@ -234,10 +305,26 @@ impl State {
         self.pages.len()
     }
 
-    /// The rows of the page, and which of them are shown in what order.
-    pub(crate) fn rows(&self) -> (Grid, Vec<usize>) {
+    /// All rows of the page.
+    pub(crate) fn grid(&self) -> Rc<Grid> {
         let page = self.page();
-        let grid = screens::grid(self, page.screen, page.scope.as_ref());
+        let is_it = |kept: &&Kept| kept.screen == page.screen && kept.scope == page.scope;
+        if let Some(kept) = self.kept.borrow().as_ref().filter(is_it) {
+            return kept.grid.clone();
+        }
+        let grid = Rc::new(screens::grid(self, page.screen, page.scope.as_ref()));
+        *self.kept.borrow_mut() = Some(Kept {
+            screen: page.screen,
+            scope: page.scope.clone(),
+            grid: grid.clone(),
+        });
+        grid
+    }
+
+    /// The rows of the page, and which of them are shown in what order.
+    pub(crate) fn rows(&self) -> (Rc<Grid>, Vec<usize>) {
+        let page = self.page();
+        let grid = self.grid();
         let filter = Filter::parse(&page.filter);
         let places = grid.arranged(&filter, page.only_problems, page.order);
         (grid, places)
@@ -298,11 +385,13 @@ impl State {
     }
 
     pub(super) fn freeze(&mut self) {
+        *self.kept.get_mut() = None;
         self.frozen = match self.frozen.take() {
             Some(_) => None,
             None => Some(Frozen {
                 data: self.live.clone(),
                 groups: self.groups.clone(),
+                history: self.history.clone(),
                 events: self.events.len(),
                 since_ms: self.now_ms,
             }),
@@ -322,6 +411,14 @@ impl State {
 
     /// One of the steps next to the present interval.
     pub(super) fn pace_up(&mut self, is_faster: bool) -> Vec<Effect> {
+        if self.about.is_replay {
+            let wish = if is_faster {
+                Wish::Faster
+            } else {
+                Wish::Slower
+            };
+            return self.steer(wish);
+        }
         let now = u64::try_from(self.interval.as_millis()).unwrap_or(u64::MAX);
         let steps = INTERVALS_MS.iter();
         let next = match is_faster {
@@ -332,24 +429,77 @@ impl State {
         vec![Effect::Interval(self.interval)]
     }
 
-    /// Goes where the next reason of the strip points.
-    pub(super) fn visit_problem(&mut self) {
+    /// Every item of every reason in the strip, in its order.
+    pub(super) fn problems(&self) -> Vec<(String, String)> {
         let health = self.data().cluster.health.as_ref();
-        let reasons = health.map_or(&[][..], |health| &health.reasons);
-        let Some(count) = std::num::NonZero::new(reasons.len()) else {
+        let reasons = health.map_or(&[][..], |health| &health.reasons).iter();
+        let items = reasons.flat_map(|reason| {
+            let items = reason.items.iter();
+            items.map(|item| (reason.code.clone(), item.clone()))
+        });
+        items.collect()
+    }
+
+    /// From one problem of the strip to another.
+    pub(super) fn visit_next(&mut self, is_forwards: bool) {
+        let count = self.problems().len();
+        if count == 0 {
+            self.told = Some((Tone::Good, "no problem is known".to_owned()));
+            return;
+        }
+        let at = match (self.problem, is_forwards) {
+            (None, true) => 0,
+            (None, false) => count - 1,
+            (Some(at), true) => (at + 1) % count,
+            (Some(at), false) => (at.min(count) + count - 1) % count,
+        };
+        self.visit(at);
+    }
+
+    /// Goes where a problem is to be seen.
+    pub(super) fn visit(&mut self, at: usize) {
+        let problems = self.problems();
+        let Some((code, item)) = problems.get(at) else {
             return;
         };
-        let at = self.problem % count;
-        let reason = &reasons[at];
-        let first = reason.items.first().cloned();
-        let is_node = reason.code.starts_with("NODE") || reason.code == "DISK_FULL";
+        let is_node = code.starts_with("NODE") || code == "DISK_FULL";
         let (screen, id) = match is_node {
-            true => (Screen::Overview, first.map(|id| format!("node {id}"))),
-            false => (Screen::Raft, first),
+            true => (Screen::Overview, format!("node {item}")),
+            false => (Screen::Raft, item.clone()),
         };
-        self.problem = at + 1;
+        self.problem = Some(at);
+        let line = format!("problem {} of {}: {code} {item}", at + 1, problems.len());
+        self.told = Some((Tone::Warn, line));
         self.go_to(screen);
-        self.page_mut().selected = id.map(|id| (id, 0));
+        self.page_mut().selected = Some((id, 0));
+    }
+
+    /// What a key means for a recording.
+    pub(super) fn steer(&mut self, wish: Wish) -> Vec<Effect> {
+        if !self.about.is_replay {
+            let line = "this is no recording: nothing but now can be shown";
+            self.told = Some((Tone::Plain, line.to_owned()));
+            return Vec::new();
+        }
+        self.told = None;
+        let was = self.play;
+        let mut effects = Vec::new();
+        match wish {
+            Wish::Pause => self.play.is_paused ^= true,
+            Wish::Faster => self.play.speed = (was.speed * 2.0).min(FASTEST),
+            Wish::Slower => self.play.speed = (was.speed / 2.0).max(SLOWEST),
+            Wish::Steer(steer) => {
+                // Whoever goes by single looks wants to see them.
+                self.play.is_paused |= matches!(steer, Steer::Step | Steer::Back);
+                effects.push(Effect::Steer(steer));
+            }
+            _ => {}
+        }
+        if self.play != was {
+            let Play { speed, is_paused } = self.play;
+            effects.insert(0, Effect::Steer(Steer::Pace { speed, is_paused }));
+        }
+        effects
     }
 }
 

@@ -59,6 +59,13 @@ impl Screen {
         shown.unwrap_or_else(|late| panic!("{late}; the screen shows\n{}", self.text()))
     }
 
+    /// Waits until the view has ended, and its terminal with it.
+    fn await_end(&self) {
+        let ended = || (!self.tmux(&["has-session"]).status.success()).then_some(());
+        wait::until("the end of the view", CHANGE_BOUND, ended)
+            .unwrap_or_else(|late| panic!("{late}"));
+    }
+
     fn tmux(&self, arguments: &[&str]) -> Output {
         let mut tmux = Command::new("tmux");
         tmux.args(["-f", "/dev/null", "-S", &self.socket]);
@@ -127,7 +134,16 @@ fn a_person_filters_drills_watches_a_leader_die_and_moves_one() {
     screen.await_text("the end of the action", |text| {
         text.contains("leader node ")
     });
+    // With three nodes for three replicas nobody can go: the command would say the same.
+    screen.keys(&[":", "drain 1", "Enter"]);
+    screen.await_text("a refusal", |text| {
+        text.contains("Refused: drain node 1") && text.contains("NO_ROOM")
+    });
+    screen.keys(&["Escape", "8"]);
+    screen.await_text("figures over time", |text| text.contains("groups led"));
     screen.keys(&["q"]);
+    screen.await_end();
+    replays(&three, &recording);
 
     let line = [
         "tui",
@@ -146,6 +162,28 @@ fn a_person_filters_drills_watches_a_leader_die_and_moves_one() {
     let journal = three.data(&["journal", "-o", "json"]);
     assert!(journal.to_string().contains("step-down"), "{journal}");
     three.finish();
+}
+
+/// A recording that stands still, goes back look by look, and to its end.
+fn replays(three: &Three, recording: &str) {
+    let screen = Screen::open(three, &["--replay", recording, "--view", "raft"]);
+    screen.await_text("the beginning", |text| text.contains("[REPLAY"));
+    screen.keys(&["p", "E"]);
+    let end = screen.await_text("the end", |text| {
+        text.contains("PAUSED") && text.contains("the recording ends here")
+    });
+    let time = |text: &str| {
+        let rest = text.split_once("[REPLAY ").expect("a mark").1;
+        rest[.."00:00:00".len()].to_owned()
+    };
+    screen.keys(&["<"]);
+    screen.await_text("an earlier time", |text| time(text) != time(&end));
+    screen.keys(&["A"]);
+    screen.await_text("a refusal", |text| {
+        text.contains("a recording cannot be changed")
+    });
+    screen.keys(&["Escape", "q"]);
+    screen.await_end();
 }
 
 #[test]
@@ -167,6 +205,7 @@ fn frames_are_printed_without_a_terminal() {
         "groups",
         "moves",
         "events",
+        "metrics",
     ] {
         let frame = three.run(&["tui", "--snapshot", "--size", "100x30", "--view", view]);
         assert_eq!(frame.code, 0, "{frame:?}");

@@ -19,6 +19,17 @@ pub(crate) struct Args {
     consent: Consent,
 }
 
+impl Args {
+    /// What another face of this program gives: an order that is not waited for.
+    pub(super) fn at_once(node: u64, consent: Consent) -> Args {
+        Args {
+            node,
+            patience: Patience::none(),
+            consent,
+        }
+    }
+}
+
 pub(super) async fn drain(session: &Session, args: &Args) -> Result<Answer, Failure> {
     let action = format!("move everything away from node {}", args.node);
     carry_out(session, args, "drain", &action).await

@@ -8,6 +8,7 @@ mod log_level;
 
 use clap::Subcommand;
 
+use crate::cli::Consent;
 use crate::exit::Failure;
 use crate::output::Answer;
 use crate::session::Session;
@@ -43,6 +44,24 @@ pub(crate) enum Node {
     /// Lets a node that holds nothing leave for good
     #[command(after_help = "Examples:\n  chronikctl node decommission 3 --yes")]
     Decommission(decommission::Args),
+}
+
+/// `node drain` for another face of this program, which shows how the moves go by itself.
+pub(crate) async fn drain_now(
+    session: &Session,
+    node: u64,
+    consent: Consent,
+) -> Result<Answer, Failure> {
+    drain::drain(session, &drain::Args::at_once(node, consent)).await
+}
+
+/// `node undrain`, likewise.
+pub(crate) async fn fill_now(
+    session: &Session,
+    node: u64,
+    consent: Consent,
+) -> Result<Answer, Failure> {
+    drain::fill(session, &drain::Args::at_once(node, consent)).await
 }
 
 pub(crate) async fn run(session: &Session, node: &Node) -> Result<Answer, Failure> {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
-use crate::cli::duration;
+use crate::cli::{Consent, duration};
 use crate::exit::Failure;
 use crate::output::Answer;
 use crate::session::Session;
@@ -53,6 +53,24 @@ pub(crate) struct Patience {
     /// Do not wait: print the operation's number
     #[arg(long)]
     pub(crate) no_wait: bool,
+}
+
+impl Patience {
+    /// The order is given, and not watched.
+    pub(crate) fn none() -> Patience {
+        Patience {
+            within: Duration::ZERO,
+            no_wait: true,
+        }
+    }
+}
+
+/// A plan and its application at once, for a face of this program that shows the plan before it asks.
+pub(crate) async fn balance_now(session: &Session, consent: Consent) -> Result<Answer, Failure> {
+    let (_, wanted) = fetch(session, "balance", None).await?;
+    let ordered = carry::Order { wanted, mark: None };
+    let action = "even out replicas and leaders";
+    carry::out(session, ordered, action, &Patience::none(), &consent).await
 }
 
 pub(crate) async fn run(session: &Session, rebalance: &Rebalance) -> Result<Answer, Failure> {

@@ -4,19 +4,26 @@ mod overlays;
 mod palette;
 mod table;
 
-use chronik_admin::v1::Reason;
+use chronik_admin::v1::{ClusterEvent, Reason};
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::screens::Screen;
 use super::state::{Scope, State};
+use crate::clock;
 use crate::output::{Tone, duration_ms};
 
 pub(crate) use palette::Palette;
 
+/// Screens of so many lines show what happened to the selected Raft group, in so many of them.
+const TIMELINE_FROM: u16 = 30;
+const TIMELINE: u16 = 8;
 /// Smaller screens get a sentence.
 pub(crate) const LEAST: (u16, u16) = (80, 24);
+
+/// Screens that are narrower get shorter words.
+const ROOMY: u16 = 100;
 
 /// Draws everything.
 pub(crate) fn draw(frame: &mut Frame<'_>, state: &State, palette: Palette) {
@@ -32,9 +39,9 @@ pub(crate) fn render(buffer: &mut Buffer, area: Rect, state: &State, palette: Pa
         canvas.line(area, area.y, &[(Tone::Warn, line)]);
         return;
     }
-    canvas.line(area, area.y, &head(state));
+    canvas.line(area, area.y, &head(state, area.width));
     canvas.line(area, area.y + 1, &strip(state, usize::from(area.width)));
-    canvas.line(area, area.y + 2, &tabs(state));
+    canvas.line(area, area.y + 2, &tabs(state, area.width));
     let body = Rect {
         y: area.y + 3,
         height: area.height - 4,
@@ -63,7 +70,7 @@ impl Canvas<'_> {
     }
 }
 
-fn head(state: &State) -> Vec<(Tone, String)> {
+fn head(state: &State, width: u16) -> Vec<(Tone, String)> {
     let data = state.data();
     let about = &state.about;
     let mut pieces = vec![(Tone::Strong, about.context.clone())];
@@ -74,14 +81,22 @@ fn head(state: &State) -> Vec<(Tone, String)> {
     };
     mark(about.is_protected, Tone::Warn, "PROTECTED");
     mark(about.is_read_only, Tone::Dim, "READ-ONLY");
-    mark(about.is_replay, Tone::Warn, "REPLAY");
+    if about.is_replay {
+        let paused = if state.play.is_paused { ", PAUSED" } else { "" };
+        let time = clock::rfc3339(state.shown_ms());
+        let speed = state.play.speed;
+        mark(
+            true,
+            Tone::Warn,
+            &format!("REPLAY {} x{speed}{paused}", &time[11..19]),
+        );
+    }
     if let Some(since) = state.frozen_for() {
         let ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
         mark(true, Tone::Warn, &format!("FROZEN {}", duration_ms(ms)));
     }
     if data.at_ms == 0 {
         pieces.push((Tone::Dim, " | nothing is known yet".to_owned()));
-        pieces.extend(failure(state));
         return pieces;
     }
     let health = data.cluster.health.as_ref();
@@ -109,26 +124,27 @@ fn head(state: &State) -> Vec<(Tone, String)> {
     let interval = u64::try_from(state.interval.as_millis()).unwrap_or(u64::MAX);
     let age = state.shown_ms().saturating_sub(data.at_ms);
     let is_old = age > interval.saturating_mul(3).max(3_000);
-    let told = format!(
-        " | every {}, {} old",
-        duration_ms(interval),
-        duration_ms(age)
-    );
+    let age = format!("{} old", duration_ms(age));
+    // The time of a recording stands at the front.
+    let told = match width < ROOMY || state.about.is_replay {
+        true => format!(" | {age}"),
+        false => format!(" | every {}, {age}", duration_ms(interval)),
+    };
     pieces.push((if is_old { Tone::Bad } else { Tone::Dim }, told));
-    pieces.extend(failure(state));
     pieces
-}
-
-fn failure(state: &State) -> Option<(Tone, String)> {
-    let why = state.failure.as_ref()?;
-    Some((Tone::Bad, format!(" | NO ANSWER: {why}")))
 }
 
 /// What is wrong, in one line: sentences where they fit, codes with their counts elsewhere.
 fn strip(state: &State, width: usize) -> Vec<(Tone, String)> {
     const HINT: &str = "   (n: next)";
+    if let Some(why) = &state.failure {
+        return vec![(Tone::Bad, format!("! NO ANSWER: {why}"))];
+    }
     let health = state.data().cluster.health.as_ref();
     let reasons = health.map_or(&[][..], |health| &health.reasons);
+    if health.is_none() {
+        return Vec::new();
+    }
     if reasons.is_empty() {
         return vec![(Tone::Dim, "no problem is known".to_owned())];
     }
@@ -144,21 +160,27 @@ fn strip(state: &State, width: usize) -> Vec<(Tone, String)> {
     vec![(Tone::Bad, line), (Tone::Dim, HINT.to_owned())]
 }
 
-fn tabs(state: &State) -> Vec<(Tone, String)> {
+/// The screens by number. The one that is shown stands in brackets, which take the place of blanks.
+fn tabs(state: &State, width: u16) -> Vec<(Tone, String)> {
     let page = state.page();
-    let tabs = Screen::NUMBERED
-        .iter()
-        .zip(1..)
-        .flat_map(|(screen, number)| {
-            let is_here = *screen == page.screen && page.scope.is_none();
-            let tone = if is_here { Tone::Strong } else { Tone::Dim };
-            let name = match is_here {
-                true => format!("[{number} {}]", screen.title()),
-                false => format!(" {number} {} ", screen.title()),
-            };
-            [(tone, name)]
-        });
-    tabs.collect()
+    let is_here = |screen: Screen| screen == page.screen && page.scope.is_none();
+    let between = if width < ROOMY { "" } else { " " };
+    let mut pieces = Vec::new();
+    let mut before = " ";
+    for (screen, number) in Screen::NUMBERED.into_iter().zip(1..) {
+        let name = format!("{number} {}", screen.title());
+        let (tone, edge, after) = match is_here(screen) {
+            true => (Tone::Strong, "[", "]"),
+            false => (Tone::Dim, before, " "),
+        };
+        pieces.push((tone, format!("{edge}{name}")));
+        before = after;
+        if !between.is_empty() || after == "]" {
+            pieces.push((tone, after.to_owned()));
+            before = between;
+        }
+    }
+    pieces
 }
 
 fn foot(state: &State) -> Vec<(Tone, String)> {
@@ -176,7 +198,14 @@ fn foot(state: &State) -> Vec<(Tone, String)> {
         pieces.push((*tone, format!("{line}   ")));
     }
     let out = if state.depth() > 1 { "esc back  " } else { "" };
-    let keys = format!("{out}? help  / filter  enter in  f freeze  X explain  A actions  q quit");
+    if state.about.is_replay {
+        let keys = "? help  p pause  , . one look  < > a minute  E end  + - speed  q quit";
+        pieces.push((Tone::Dim, format!("{out}{keys}")));
+        return pieces;
+    }
+    let keys = format!(
+        "{out}? help  : palette  / filter  enter in  f freeze  X explain  A actions  q quit"
+    );
     pieces.push((Tone::Dim, keys));
     pieces
 }
@@ -186,6 +215,13 @@ fn body_of(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     // What belongs to a page besides its rows gets the lower part.
     let (below, lines) = match page.screen {
         Screen::Overview => ("Recent events", recent(state, None)),
+        Screen::Raft if area.height >= TIMELINE_FROM => {
+            let group = state.selected_id().unwrap_or_default();
+            (
+                "Its leaders and nodes, the newest first",
+                recent(state, Some(&group)),
+            )
+        }
         Screen::Group => match &page.scope {
             Some(Scope::Group(name)) => ("Its events", recent(state, Some(name))),
             _ => ("", Vec::new()),
@@ -201,9 +237,12 @@ fn body_of(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
         table::draw(canvas, area, state);
         return;
     }
-    let (grid, _) = state.rows();
+    let grid = state.grid();
     let wanted = u16::try_from(grid.rows.len() + 3).unwrap_or(u16::MAX);
-    let upper = wanted.min(area.height * 2 / 3);
+    let upper = match page.screen {
+        Screen::Raft => wanted.min(area.height - TIMELINE),
+        _ => wanted.min(area.height * 2 / 3),
+    };
     table::draw(
         canvas,
         Rect {
@@ -224,21 +263,36 @@ fn body_of(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     }
 }
 
-/// Events, the newest first.
+/// Events, the newest first, and those of one kind and moment in one line.
 fn recent(state: &State, group: Option<&str>) -> Vec<Vec<(Tone, String)>> {
-    const MOST: usize = 200;
-    let is_wanted = |event: &&chronik_admin::v1::ClusterEvent| {
-        group.is_none() || event.group.as_deref() == group
-    };
+    const MOST: usize = 5_000;
+    let is_wanted = |event: &&ClusterEvent| group.is_none() || event.group.as_deref() == group;
     let newest = state.events().rev().filter(is_wanted).take(MOST);
-    let line = |event: &chronik_admin::v1::ClusterEvent| {
-        let time = crate::clock::rfc3339(event.at_ms);
+    let line = |event: &ClusterEvent, alike: usize| {
+        let time = clock::rfc3339(event.at_ms);
         let tone = crate::commands::events::tone(&event.kind);
+        let more = match alike {
+            0 => String::new(),
+            count => format!(", and {count} more"),
+        };
         vec![
             (Tone::Dim, format!("  {}  ", &time[11..23])),
             (tone, format!("{:<15} ", event.kind)),
             (Tone::Plain, event.message.clone()),
+            (Tone::Dim, more),
         ]
     };
-    newest.map(line).collect()
+    // What happened to many at once is one line.
+    let mut folded: Vec<(&ClusterEvent, usize)> = Vec::new();
+    for event in newest {
+        let same = |last: &ClusterEvent| (last.at_ms, &last.kind) == (event.at_ms, &event.kind);
+        match folded.last_mut().filter(|(last, _)| same(last)) {
+            Some((_, alike)) => *alike += 1,
+            None => folded.push((event, 0)),
+        }
+    }
+    folded
+        .into_iter()
+        .map(|(event, alike)| line(event, alike))
+        .collect()
 }

@@ -5,12 +5,20 @@ use ratatui::layout::Rect;
 use super::Canvas;
 use crate::output::{Tone, plural};
 use crate::tui::grid::{Cell, Grid};
+use crate::tui::series::sparkline;
 use crate::tui::state::State;
 
-/// Between two columns.
+/// Between two columns, and where the screen is too narrow for it.
 const GAP: u16 = 2;
+const NARROW_GAP: u16 = 1;
 /// What stands before the selected row, and before the others.
 const ARROW: &str = "> ";
+
+/// How wide each column is, and what lies between two.
+struct Layout {
+    widths: Vec<usize>,
+    gap: u16,
+}
 
 pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let (grid, places) = state.rows();
@@ -18,9 +26,9 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     if grid.columns.is_empty() || area.height < 3 {
         return;
     }
-    let widths = widths(&grid, &places);
     let order = state.page().order;
-    head(canvas, area, &grid, &widths, order);
+    let layout = Layout::of(&grid, &places, order, area.width);
+    head(canvas, area, &grid, &layout, order);
     let room = usize::from(area.height - 2);
     let selected = state.selected(&grid, &places);
     let from = first(selected.unwrap_or(0), places.len(), room);
@@ -31,11 +39,14 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
         let mut x = area.x;
         let edge = if is_selected { ARROW } else { "  " };
         put(canvas, area, &mut x, y, edge, Tone::Strong);
-        for ((cell, width), column) in row.cells.iter().zip(&widths).zip(&grid.columns) {
+        for ((cell, width), column) in row.cells.iter().zip(&layout.widths).zip(&grid.columns) {
             let tone = if row.is_gone { Tone::Dim } else { cell.tone };
-            let text = padded(&cell.text, *width, column.is_number);
+            let text = match cell.series.is_empty() {
+                true => padded(&cell.text, *width, column.is_number),
+                false => sparkline(&cell.series, usize::from(area.right().saturating_sub(x))),
+            };
             put(canvas, area, &mut x, y, &text, tone);
-            x = x.saturating_add(GAP);
+            x = x.saturating_add(layout.gap);
         }
         if is_selected {
             let line = Rect {
@@ -76,13 +87,13 @@ fn head(
     canvas: &mut Canvas<'_>,
     area: Rect,
     grid: &Grid,
-    widths: &[usize],
+    layout: &Layout,
     order: Option<(usize, bool)>,
 ) {
     let mut x = area.x;
     let y = area.y + 1;
     put(canvas, area, &mut x, y, "  ", Tone::Dim);
-    for (at, (column, width)) in grid.columns.iter().zip(widths).enumerate() {
+    for (at, (column, width)) in grid.columns.iter().zip(&layout.widths).enumerate() {
         let mark = match order {
             Some((by, false)) if by == at => "^",
             Some((by, true)) if by == at => "v",
@@ -91,7 +102,7 @@ fn head(
         let name = format!("{}{mark}", column.name.to_uppercase());
         let text = padded(&name, *width, column.is_number);
         put(canvas, area, &mut x, y, &text, Tone::Strong);
-        x = x.saturating_add(GAP);
+        x = x.saturating_add(layout.gap);
     }
 }
 
@@ -103,19 +114,32 @@ fn put(canvas: &mut Canvas<'_>, area: Rect, x: &mut u16, y: u16, text: &str, ton
     }
 }
 
-/// Columns keep their width while rows scroll: all that are shown somewhere count. A mark of the order fits always.
-fn widths(grid: &Grid, places: &[usize]) -> Vec<usize> {
-    let head = |at: usize| grid.columns[at].name.chars().count() + 1;
-    let widest = |at: usize| {
-        let cell = |place: &usize| grid.rows[*place].cells.get(at);
-        let length = |cell: &Cell| match cell.text.is_ascii() {
-            true => cell.text.len(),
-            false => cell.text.chars().count(),
+impl Layout {
+    /// Columns keep their width while rows scroll: all that are shown somewhere count.
+    fn of(grid: &Grid, places: &[usize], order: Option<(usize, bool)>, room: u16) -> Layout {
+        let head = |at: usize| {
+            // The mark of the order stands behind the name.
+            let mark = usize::from(order.is_some_and(|(by, _)| by == at));
+            grid.columns[at].name.chars().count() + mark
         };
-        let cells = places.iter().filter_map(cell).map(length);
-        cells.max().unwrap_or(0).max(head(at))
-    };
-    (0..grid.columns.len()).map(widest).collect()
+        let widest = |at: usize| {
+            let cell = |place: &usize| grid.rows[*place].cells.get(at);
+            let length = |cell: &Cell| match cell.text.is_ascii() {
+                true => cell.text.len(),
+                false => cell.text.chars().count(),
+            };
+            let cells = places.iter().filter_map(cell).map(length);
+            cells.max().unwrap_or(0).max(head(at))
+        };
+        let widths: Vec<usize> = (0..grid.columns.len()).map(widest).collect();
+        let gaps = usize::from(GAP) * widths.len().saturating_sub(1);
+        let needed = ARROW.len() + widths.iter().sum::<usize>() + gaps;
+        let gap = match needed <= usize::from(room) {
+            true => GAP,
+            false => NARROW_GAP,
+        };
+        Layout { widths, gap }
+    }
 }
 
 fn padded(text: &str, width: usize, is_number: bool) -> String {

@@ -1,243 +1,24 @@
 //! Scripts of news and keys, and the frames that come of them.
 
+mod bench;
+mod fixture;
+mod frames;
+
 use std::time::Duration;
 
-use chronik_admin::v1::{
-    ClusterEvent, ClusterView, Disk, Health, Leader, MoveState, NodeRow, NodeStatus, Operation,
-    OperationList, Progress, RaftGroup, RaftNode, RaftStatus, RaftView, Reason, TopicList,
-    TopicSummary,
-};
 use proptest::prelude::*;
-use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
-use super::data::{Data, GroupRow, News, PositionRow};
-use super::overlay::{Action, Overlay};
+use super::action::Action;
+use super::data::{GroupRow, News, PositionRow};
+use super::overlay::Overlay;
+use super::replay::Steer;
 use super::screens::Screen;
 use super::snapshot;
-use super::state::{About, Effect, Event, State};
-use super::view::{self, Palette};
+use super::state::{Effect, Event};
 use crate::output::Tone;
-
-const NOW_MS: u64 = 1_795_287_340_000;
-
-fn node(id: u64, is_there: bool) -> NodeRow {
-    let status = NodeStatus {
-        node_id: id,
-        ready: true,
-        leaders: 2,
-        followers: 4,
-        uptime_ms: 3_700_000,
-        resident_bytes: 64 << 20,
-        kafka_address: format!("127.0.0.1:909{id}"),
-        disk: Some(Disk {
-            used_percent: 41,
-            available_bytes: 90 << 30,
-            path: "/var/lib/chronik".to_owned(),
-            ..Disk::default()
-        }),
-        ..NodeStatus::default()
-    };
-    NodeRow {
-        node_id: id,
-        reachable: is_there,
-        kafka_address: format!("127.0.0.1:909{id}"),
-        error: (!is_there).then(|| "it is not connected".to_owned()),
-        status: is_there.then_some(status),
-        ..NodeRow::default()
-    }
-}
-
-/// A group on nodes 1 to 3, of which the last may be away.
-fn group(number: u64, leader: Option<u64>, is_whole: bool) -> RaftGroup {
-    let view = |id: u64| {
-        let reachable = is_whole || id != 3;
-        let leads = leader == Some(id);
-        let progress = (1..=3).map(|peer| Progress {
-            node_id: peer,
-            lag_entries: if is_whole || peer != 3 { 0 } else { 40 },
-            lag_ms: if is_whole || peer != 3 { 0 } else { 9_000 },
-            in_sync: is_whole || peer != 3,
-            active: is_whole || peer != 3,
-            ..Progress::default()
-        });
-        let role = match (reachable, leads) {
-            (false, _) => "unknown",
-            (true, true) => "leader",
-            (true, false) => "follower",
-        };
-        RaftView {
-            node_id: id,
-            reachable,
-            role: role.to_owned(),
-            term: 7,
-            leader: leader.filter(|_| reachable),
-            commit: 1_000 + number,
-            first: 1,
-            last: 1_000 + number,
-            since_ms: 61_000,
-            voters: vec![1, 2, 3],
-            progress: if leads {
-                progress.collect()
-            } else {
-                Vec::new()
-            },
-            ..RaftView::default()
-        }
-    };
-    let mut problems = Vec::new();
-    if leader.is_none() {
-        problems.push("LEADERLESS".to_owned());
-    } else if !is_whole {
-        problems.push("UNDER_REPLICATED".to_owned());
-    }
-    RaftGroup {
-        group_id: 1024 + number,
-        name: format!("orders/{number}"),
-        problems,
-        leader,
-        term: 7,
-        views: (1..=3).map(view).collect(),
-    }
-}
-
-fn data(groups: u64, is_whole: bool) -> Data {
-    let reasons = match is_whole {
-        true => Vec::new(),
-        false => vec![
-            Reason {
-                code: "NODE_UNREACHABLE".to_owned(),
-                message: "node 3 does not answer".to_owned(),
-                items: vec!["3".to_owned()],
-                ..Reason::default()
-            },
-            Reason {
-                code: "LEADERLESS".to_owned(),
-                message: "1 of 4 groups are led by no node that answers".to_owned(),
-                items: vec!["orders/1".to_owned()],
-                ..Reason::default()
-            },
-        ],
-    };
-    let leader = |number: u64| match (is_whole, number) {
-        (false, 1) => None,
-        _ => Some(number % 2 + 1),
-    };
-    let status = |id: u64| RaftNode {
-        node_id: id,
-        reachable: is_whole || id != 3,
-        leaders: 2,
-        ..RaftNode::default()
-    };
-    Data {
-        at_ms: NOW_MS,
-        cluster: ClusterView {
-            cluster_id: "c-1".to_owned(),
-            metadata_leader: Some(Leader {
-                node_id: Some(1),
-                term: 5,
-            }),
-            nodes: vec![node(1, true), node(2, true), node(3, is_whole)],
-            health: Some(Health {
-                healthy: is_whole,
-                reasons,
-                ..Health::default()
-            }),
-            ..ClusterView::default()
-        },
-        raft: RaftStatus {
-            total_groups: groups,
-            nodes: (1..=3).map(status).collect(),
-            groups: (0..groups)
-                .map(|number| group(number, leader(number), is_whole))
-                .collect(),
-            ..RaftStatus::default()
-        },
-        topics: TopicList {
-            topics: vec![TopicSummary {
-                name: "orders".to_owned(),
-                partitions: 4,
-                replication_factor: 3,
-                ..TopicSummary::default()
-            }],
-        },
-        operations: OperationList {
-            operations: vec![Operation {
-                operation_id: 77,
-                partitions: 1,
-                moves: vec![MoveState {
-                    group: "orders/2".to_owned(),
-                    from: vec![1, 2, 3],
-                    to: vec![4, 2, 3],
-                    entries_total: 1000,
-                    entries_done: 420,
-                    waits_for: "node 4 does not answer".to_owned(),
-                    ..MoveState::default()
-                }],
-                ..Operation::default()
-            }],
-            ..OperationList::default()
-        },
-    }
-}
-
-fn with(data: Data, screen: Screen) -> State {
-    let about = About {
-        context: "local".to_owned(),
-        ..About::default()
-    };
-    let mut state = State::new(about, screen, Duration::from_secs(1));
-    state.update(Event::Tick(NOW_MS));
-    state.update(Event::News(News::Polled(Box::new(data))));
-    let happened = |at_ms: u64, kind: &str, group: Option<&str>, message: &str| ClusterEvent {
-        at_ms,
-        kind: kind.to_owned(),
-        message: message.to_owned(),
-        group: group.map(str::to_owned),
-        ..ClusterEvent::default()
-    };
-    state.update(Event::News(News::Happened(vec![
-        happened(
-            NOW_MS - 5_000,
-            "NODE_SILENT",
-            None,
-            "node 3 does not answer",
-        ),
-        happened(
-            NOW_MS - 4_000,
-            "LEADER_CHANGED",
-            Some("orders/1"),
-            "orders/1: node 2 leads in term 7, node 3 did before",
-        ),
-    ])));
-    state
-}
-
-fn press(state: &mut State, keys: &str) -> Vec<Effect> {
-    let key = |letter: char| match letter {
-        '\n' => KeyCode::Enter,
-        '\x1b' => KeyCode::Esc,
-        letter => KeyCode::Char(letter),
-    };
-    let events = keys
-        .chars()
-        .map(|letter| KeyEvent::new(key(letter), KeyModifiers::NONE));
-    let effects = events.map(|key| state.update(Event::Key(key)));
-    effects.collect::<Vec<_>>().concat()
-}
-
-fn frame(state: &State, width: u16, height: u16) -> Buffer {
-    let area = Rect::new(0, 0, width, height);
-    let mut buffer = Buffer::empty(area);
-    view::render(&mut buffer, area, state, Palette { is_coloured: true });
-    buffer
-}
-
-fn text(state: &State) -> String {
-    snapshot::text(&frame(state, 120, 40))
-}
+use fixture::{NOW_MS, data, frame, press, text, with};
 
 #[test]
 fn the_overview_of_a_cluster_with_a_dead_node() {
@@ -245,9 +26,9 @@ fn the_overview_of_a_cluster_with_a_dead_node() {
     let expected = "\
 local | UNHEALTHY | nodes 2/3 | leaders 2/2/2 | meta on 1, term 5 | every 1.0s, 0ms old
 ! node 3 does not answer   ! 1 of 4 groups are led by no node that answers   (n: next)
-[1 Overview] 2 Raft  3 Partitions  4 Topics  5 Groups  6 Moves  7 Events
+[1 Overview] 2 Raft  3 Partitions  4 Topics  5 Groups  6 Moves  7 Events  8 Metrics
 Overview  3 rows
-   NODE   STATE         LEADERS   FOLLOWERS   LEADERLESS   DISK     MEMORY   UPTIME  KAFKA
+   NODE   STATE         LEADS   FOLLOWS   LEADERLESS   DISK     MEMORY   UPTIME  KAFKA
 >     1  ready                2           4            0   41 %   64.0 MiB    1h01m  127.0.0.1:9091
       2  ready                2           4            0   41 %   64.0 MiB    1h01m  127.0.0.1:9092
       3  UNREACHABLE          -           -            -      -          -        -  127.0.0.1:9093
@@ -388,7 +169,10 @@ fn an_action_is_planned_then_confirmed_then_done() {
     assert_eq!(press(&mut state, "n\x1b"), []);
     assert_eq!(state.overlay, None);
     state.update(Event::Planned(step_down.clone(), Ok(plan.clone())));
-    assert_eq!(press(&mut state, "y"), [Effect::Act(step_down.clone())]);
+    assert_eq!(
+        press(&mut state, "y"),
+        [Effect::Act(step_down.clone(), plan.clone())]
+    );
     assert_eq!(press(&mut state, "q"), []);
     assert!(text(&state).contains("q again"));
     state.update(Event::Done(Ok("orders/0: node 2 leads".to_owned())));
@@ -402,7 +186,7 @@ fn an_action_is_planned_then_confirmed_then_done() {
     state.update(Event::Planned(step_down.clone(), Ok(again)));
     assert_eq!(
         press(&mut state, "local\n"),
-        [Effect::Act(step_down.clone())]
+        [Effect::Act(step_down.clone(), vec![])]
     );
     state.update(Event::Planned(step_down, Err("TARGET_LAGGING".to_owned())));
     assert!(text(&state).contains("TARGET_LAGGING"));
@@ -448,6 +232,12 @@ fn what_is_red_is_explained_and_problems_are_visited() {
     assert_eq!(state.selected_id().as_deref(), Some("node 3"));
     press(&mut state, "n");
     assert_eq!(state.selected_id().as_deref(), Some("orders/1"));
+    assert!(text(&state).contains("problem 2 of 2: LEADERLESS orders/1"));
+    press(&mut state, "N");
+    assert_eq!(state.selected_id().as_deref(), Some("node 3"));
+    press(&mut state, "nn");
+    assert_eq!(state.selected_id().as_deref(), Some("node 3"));
+    press(&mut state, "n");
     press(&mut state, "X");
     let why = text(&state);
     assert!(
@@ -474,6 +264,99 @@ fn keys_change_how_often_the_cluster_is_asked_and_end_the_view() {
     assert_eq!(state.update(Event::Key(control)), [Effect::Quit]);
 }
 
+#[test]
+fn the_palette_goes_anywhere_and_offers_what_can_be_done() {
+    let mut state = with(data(20, false), Screen::Overview);
+    press(&mut state, ":");
+    assert!(text(&state).contains("> screen Overview"));
+    press(&mut state, "part 17\n");
+    assert_eq!(state.page().title(), "Partition orders/17");
+    press(&mut state, ":problem leaderless\n");
+    assert_eq!(state.selected_id().as_deref(), Some("orders/1"));
+    press(&mut state, ":topic orders\n");
+    assert_eq!(state.page().title(), "Partitions of topic orders");
+    press(&mut state, ":freeze\n");
+    assert!(text(&state).contains("FROZEN"));
+    press(&mut state, ":no such thing");
+    assert!(text(&state).contains("nothing has such a name"));
+    assert_eq!(press(&mut state, "\n\x1b"), []);
+    assert_eq!(
+        press(&mut state, ":rebal\n"),
+        [Effect::Plan(Action::Rebalance)]
+    );
+    press(&mut state, "\x1b");
+    state.about.is_read_only = true;
+    press(&mut state, ":rebal");
+    assert!(text(&state).contains("nothing has such a name"));
+}
+
+#[test]
+fn nodes_are_drained_and_filled_on_the_way_of_the_command() {
+    let mut state = with(data(4, true), Screen::Overview);
+    press(&mut state, "jA");
+    let shown = text(&state);
+    assert!(
+        shown.contains("drain node 2") && shown.contains("chronikctl node drain 2 --no-wait"),
+        "{shown}"
+    );
+    assert_eq!(
+        press(&mut state, "\n"),
+        [Effect::Plan(Action::Drain { node: 2 })]
+    );
+    press(&mut state, "\x1b\nAj");
+    assert_eq!(
+        press(&mut state, "\n"),
+        [Effect::Plan(Action::Undrain { node: 2 })]
+    );
+    // A replica's row is about its node too.
+    press(&mut state, "\x1b2j\nA");
+    let shown = text(&state);
+    assert!(
+        shown.contains("step-down") && shown.contains("drain node 1"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_recording_is_steered_and_begins_again_from_elsewhere() {
+    let mut state = with(data(4, true), Screen::Raft);
+    assert_eq!(press(&mut state, "p,>E"), []);
+    state.about.is_replay = true;
+    let pace = |speed, is_paused| Effect::Steer(Steer::Pace { speed, is_paused });
+    assert_eq!(
+        press(&mut state, "+p-p"),
+        [
+            pace(2.0, false),
+            pace(2.0, true),
+            pace(1.0, true),
+            pace(1.0, false)
+        ]
+    );
+    let by_a_minute = Effect::Steer(Steer::By(-60_000));
+    assert_eq!(
+        press(&mut state, "<,."),
+        [
+            by_a_minute,
+            pace(1.0, true),
+            Effect::Steer(Steer::Back),
+            Effect::Steer(Steer::Step)
+        ]
+    );
+    assert!(text(&state).contains("[REPLAY 18:55:40 x1, PAUSED]"));
+    press(&mut state, "jf");
+    state.update(Event::Rewound);
+    let mut earlier = data(4, false);
+    earlier.at_ms -= 600_000;
+    state.update(Event::News(News::Polled(Box::new(earlier))));
+    let shown = text(&state);
+    assert!(
+        shown.contains("[REPLAY 18:45:40") && shown.contains("LEADERLESS"),
+        "{shown}"
+    );
+    assert_eq!(state.events().count(), 0);
+    assert_eq!(state.selected_id().as_deref(), Some("orders/1"));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
@@ -481,10 +364,13 @@ proptest! {
         steps in prop::collection::vec((any::<u8>(), 0u64..6, any::<bool>()), 1..60),
     ) {
         let mut state = with(data(3, true), Screen::Overview);
-        const KEYS: &[u8] = b"1234567jkgG \n\x1b/SIzfnXyA+-?ya>9!q";
+        const KEYS: &[u8] = b"12345678jkgG \n\x1b/SIzfnNXyA+-?ya>9!q:p,.E";
         for (byte, groups, is_whole) in steps {
             let key = char::from(KEYS[usize::from(byte) % KEYS.len()]);
             press(&mut state, &key.to_string());
+            if byte == 200 {
+                state.update(Event::Rewound);
+            }
             if byte > 200 {
                 state.update(Event::News(News::Polled(Box::new(data(groups, is_whole)))));
             }

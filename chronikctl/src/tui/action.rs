@@ -1,0 +1,187 @@
+//! What can be changed from the view: offered, planned, confirmed. Each action is a command, and takes its path.
+
+use ratatui::crossterm::event::{KeyCode, KeyEvent};
+
+use super::keys::{Wish, wish};
+use super::overlay::Overlay;
+use super::screens::Screen;
+use super::state::{Effect, Scope, State};
+use crate::commands::raft;
+use crate::output::Tone;
+
+/// Something that can be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    StepDown { group: String },
+    Transfer { group: String, to: u64 },
+    Drain { node: u64 },
+    Undrain { node: u64 },
+    Rebalance,
+}
+
+impl Action {
+    /// The line that does the same.
+    pub(crate) fn command(&self) -> String {
+        match self {
+            Action::StepDown { group } => format!("chronikctl raft step-down --group {group}"),
+            Action::Transfer { group, to } => {
+                format!("chronikctl raft transfer --group {group} --to {to}")
+            }
+            Action::Drain { node } => format!("chronikctl node drain {node} --no-wait"),
+            Action::Undrain { node } => format!("chronikctl node undrain {node} --no-wait"),
+            Action::Rebalance => "chronikctl rebalance plan --save plan.json && \
+                                  chronikctl rebalance apply plan.json --no-wait"
+                .to_owned(),
+        }
+    }
+
+    pub(crate) fn title(&self) -> String {
+        match self {
+            Action::StepDown { group } => format!("{group}: the leader steps down"),
+            Action::Transfer { group, to } => format!("{group}: node {to} leads"),
+            Action::Drain { node } => format!("drain node {node}: move everything away from it"),
+            Action::Undrain { node } => format!("undrain node {node}: give it its share"),
+            Action::Rebalance => "rebalance: even out replicas and leaders".to_owned(),
+        }
+    }
+}
+
+impl State {
+    /// Why nothing can be changed here, if that is so.
+    pub(super) fn refusal(&self) -> Option<&'static str> {
+        match (self.about.is_replay, self.about.is_read_only) {
+            (true, _) => Some("a recording cannot be changed"),
+            (_, true) => Some("nothing can be changed: this view is read-only"),
+            _ => None,
+        }
+    }
+
+    /// What the page and its selected row offer.
+    pub(super) fn offered(&self) -> Vec<Action> {
+        let mut offered = Vec::new();
+        if self.refusal().is_some() {
+            return offered;
+        }
+        if let Some(group) = self.subject() {
+            let group_name = &group.name;
+            offered.push(Action::StepDown {
+                group: group_name.clone(),
+            });
+            let leader = raft::leader(group).into_iter();
+            let others = leader.flat_map(|view| &view.voters);
+            let others = others.filter(|node| Some(**node) != group.leader);
+            offered.extend(others.map(|node| Action::Transfer {
+                group: group_name.clone(),
+                to: *node,
+            }));
+        }
+        if let Some(node) = self.node_in_question() {
+            offered.extend([Action::Drain { node }, Action::Undrain { node }]);
+        }
+        offered.push(Action::Rebalance);
+        offered
+    }
+
+    /// What can be done with the selected Raft group, and with every node.
+    pub(super) fn all_actions(&self) -> Vec<Action> {
+        let mut actions = self.offered();
+        actions.retain(|action| !matches!(action, Action::Drain { .. } | Action::Undrain { .. }));
+        if self.refusal().is_none() {
+            let nodes = self.data().cluster.nodes.iter().map(|row| row.node_id);
+            actions
+                .extend(nodes.flat_map(|node| [Action::Drain { node }, Action::Undrain { node }]));
+        }
+        actions
+    }
+
+    /// The node that the page or its selected row is about.
+    pub(super) fn node_in_question(&self) -> Option<u64> {
+        let page = self.page();
+        if let (Screen::Node, Some(Scope::Node(node))) = (page.screen, &page.scope) {
+            return Some(*node);
+        }
+        let id = match page.screen {
+            Screen::Overview | Screen::Group | Screen::Metrics => self.selected_id()?,
+            _ => return None,
+        };
+        let number = id.rsplit_once("node ")?.1;
+        number.parse().ok()
+    }
+
+    pub(super) fn actions(&self) -> Overlay {
+        match self.refusal() {
+            Some(why) => Overlay::Text {
+                title: "Actions".to_owned(),
+                lines: vec![(Tone::Plain, why.to_owned())],
+                from: 0,
+            },
+            None => Overlay::Actions {
+                actions: self.offered(),
+                at: 0,
+            },
+        }
+    }
+
+    pub(super) fn choose(
+        &mut self,
+        mut actions: Vec<Action>,
+        at: usize,
+        key: KeyEvent,
+    ) -> Vec<Effect> {
+        let last = actions.len() - 1;
+        let at = match wish(key) {
+            Some(Wish::Down) => (at + 1).min(last),
+            Some(Wish::Up) => at.saturating_sub(1),
+            Some(Wish::In) => return self.ask_for(actions.swap_remove(at)),
+            Some(Wish::Out | Wish::Quit) => return Vec::new(),
+            _ => at,
+        };
+        self.overlay = Some(Overlay::Actions { actions, at });
+        Vec::new()
+    }
+
+    /// The plan of an action, before anybody decides.
+    pub(super) fn ask_for(&mut self, action: Action) -> Vec<Effect> {
+        self.overlay = Some(Overlay::Waiting(action.clone()));
+        vec![Effect::Plan(action)]
+    }
+
+    pub(super) fn decide(
+        &mut self,
+        action: Action,
+        lines: Vec<(Tone, String)>,
+        name: Option<String>,
+        mut typed: String,
+        key: KeyEvent,
+    ) -> Vec<Effect> {
+        let is_yes = match (&name, key.code) {
+            (_, KeyCode::Esc) => {
+                self.told = Some((Tone::Plain, "nothing was changed".to_owned()));
+                return Vec::new();
+            }
+            (None, KeyCode::Char('y')) => true,
+            (Some(name), KeyCode::Enter) => *name == typed,
+            (Some(_), KeyCode::Char(letter)) => {
+                typed.push(letter);
+                false
+            }
+            (Some(_), KeyCode::Backspace) => {
+                typed.pop();
+                false
+            }
+            _ => false,
+        };
+        if is_yes {
+            self.told = Some((Tone::Plain, format!("{} ...", action.title())));
+            self.is_acting = true;
+            return vec![Effect::Act(action, lines)];
+        }
+        self.overlay = Some(Overlay::Confirm {
+            action,
+            lines,
+            name,
+            typed,
+        });
+        Vec::new()
+    }
+}
