@@ -171,7 +171,8 @@ fn a_wiped_node_comes_back_with_everything() {
     three.node_mut(2).kill().unwrap();
     three.node_mut(2).wipe().unwrap();
     three.node_mut(2).begin().unwrap();
-    three.await_in_sync(1);
+    // All of them: what leaders tell others may be older than the wiped node's new life.
+    ALL.into_iter().for_each(|id| three.await_in_sync(id));
     // With the wiped node as half of the majority, what it holds must be whole.
     three.node_mut(3).kill().unwrap();
     three.produce(1, 0, "after");
