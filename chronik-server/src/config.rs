@@ -31,6 +31,8 @@ config_table! {
         rack: Option<String> = "", change Restart;
         /// Directory of everything this node keeps; it is made if missing and locked while in use.
         data_dir: PathBuf = "./chronik-data", change Restart;
+        /// Whether a second, tiny process watches a node of a cluster: should the node freeze (stopped, traced, dumping its memory), the guard closes its clients' connections after `raft.suspect_after`, so that they go to whoever leads by then.
+        guard: bool = "true", change Restart;
     }
 
     /// The clients' door.

@@ -10,6 +10,7 @@ mod citizen;
 pub mod clock;
 pub mod config;
 pub mod data_dir;
+pub mod guard;
 pub mod kafka;
 pub mod limits;
 pub mod logging;

@@ -32,6 +32,10 @@ pub const CONNECTION_DRAIN: Duration = Duration::from_secs(5);
 /// What accepting waits after an error.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How often a node tells its guard that it runs.
+pub const GUARD_BEAT: Duration = Duration::from_millis(100);
+/// How long the guard listens at once.
+pub const GUARD_LOOK: Duration = Duration::from_millis(200);
 /// Admin connections at the same time.
 pub const ADMIN_CONNECTIONS: usize = 64;
 /// Header lines of an admin request.
@@ -87,6 +91,8 @@ const _: () = assert!(CONNECTION_WRITE.as_secs() <= REQUEST_ARRIVAL.as_secs());
 const _: () = assert!(CONNECTION_DRAIN.as_secs() + ADMIN_DRAIN.as_secs() < 30);
 // Idempotent clients keep five requests in flight; a bound below that would stall every one of them.
 const _: () = assert!(CONNECTION_REQUESTS >= 5);
+// One beat that is late is no silence.
+const _: () = assert!(GUARD_LOOK.as_millis() >= 2 * GUARD_BEAT.as_millis());
 // All admin connections together hold little memory, since they are served before anybody is authenticated.
 const _: () = assert!(EVENTS_STREAM_LIFETIME.as_secs() < ADMIN_CONNECTION_LIFETIME.as_secs());
 const _: () = assert!(ADMIN_CONNECTIONS * ADMIN_BUFFER_BYTES <= 4 << 20);

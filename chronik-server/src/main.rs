@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chronik_server::config::cli::{self, Document, Invocation};
 use chronik_server::config::{self, ConfigError, Environment, Loaded, Sources};
 use chronik_server::data_dir::DataDirError;
+use chronik_server::guard::{self, Ward};
 use chronik_server::metrics::{self, Metrics};
 use chronik_server::server::{self, ServerError};
 use chronik_server::{limits, logging};
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         },
         Ok(Invocation::Check(sources)) => check(sources),
         Ok(Invocation::Print(document)) => print(&text_of(document)),
+        Ok(Invocation::Guard(ward)) => guard(ward),
         Err(error) => {
             // Help and version are such errors too, and know that they are none.
             let _ = error.print();
@@ -62,6 +64,20 @@ fn serve(loaded: Loaded, no_color: bool) -> ExitCode {
         Err(error) => {
             error!("{}", logging::chain(&error));
             ExitCode::from(exit_code(&error))
+        }
+    }
+}
+
+fn guard(ward: Ward) -> ExitCode {
+    match guard::keep(ward) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let process = ward.process;
+            let _ = writeln!(
+                io::stderr(),
+                "chronik-server: the guard of process {process} cannot hang up for it: {error}"
+            );
+            ExitCode::from(FAILED)
         }
     }
 }

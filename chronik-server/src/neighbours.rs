@@ -184,7 +184,7 @@ impl Inbox for Neighbours {
         let mut early = self.early.lock().unwrap_or_else(PoisonError::into_inner);
         match (self.rooms.get(), change) {
             (Some(rooms), change) => rooms.shard.liveness(change),
-            (None, Liveness::Alive { node, .. } | Liveness::Suspect(node)) => {
+            (None, Liveness::Alive { node, .. } | Liveness::Suspect { node, .. }) => {
                 early.insert(node, change);
             }
             (None, Liveness::Unreachable(_)) => {}

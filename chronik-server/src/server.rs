@@ -21,6 +21,7 @@ use crate::broker::{self, Broker, coordinator};
 use crate::citizen::Citizen;
 use crate::config::{Config, Endpoint, IoMode};
 use crate::data_dir::{DataDir, DataDirError, Identity};
+use crate::guard::Guard;
 use crate::kafka::{self, Door};
 use crate::limits;
 use crate::logging::LogControl;
@@ -73,6 +74,9 @@ pub async fn run(
         desk: desk.clone(),
     };
     side.spawn(serve_admin(doors.admin, state));
+    if let Some(guard) = guard(&config, &doors.addresses) {
+        side.spawn(guard.beat());
+    }
 
     let (data_dir, identity) = DataDir::open(&config)?;
     let data_dir = Arc::new(data_dir);
@@ -152,6 +156,17 @@ pub async fn run(
         () = signals.next() => warn!("stopped at once: the next start replays the end of the log"),
     }
     Ok(())
+}
+
+/// Nobody takes over from a node that is alone: its clients may as well wait for it.
+fn guard(config: &Config, listening: &Addresses) -> Option<Guard> {
+    if !config.node.guard || config.cluster.peers.len() < 2 {
+        return None;
+    }
+    let guard = Guard::start(listening.kafka, config.raft.suspect_after);
+    guard
+        .inspect_err(|error| warn!(%error, "there is no guard: should this process freeze, clients wait for it"))
+        .ok()
 }
 
 /// What this node has of the others.

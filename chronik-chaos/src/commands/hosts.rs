@@ -21,8 +21,11 @@ pub(crate) fn hosts(nodes: u32) -> Done {
     output::line("ready");
     for line in io::stdin().lock().lines() {
         let line = line.map_err(CommandFault::Processes)?;
-        let (word, host) = parse(&line, nodes)
-            .ok_or_else(|| CommandFault::Usage(format!("`{line}` is not `cut N` or `join N`")))?;
+        let (word, host) = parse(&line, nodes).ok_or_else(|| {
+            CommandFault::Usage(format!(
+                "`{line}` is not `cut N`, `join N`, `isolate N` or `reunite N`"
+            ))
+        })?;
         turn(&network, word, host);
         output::line(&line);
     }
@@ -31,14 +34,25 @@ pub(crate) fn hosts(nodes: u32) -> Done {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Word {
+    /// From everybody.
     Cut,
+    /// Undoes a cut.
     Join,
+    /// From the other nodes, but not from clients.
+    Isolate,
+    /// Undoes an isolation.
+    Reunite,
 }
+
+/// Where clients are.
+const CLIENTS: u32 = 0;
 
 fn parse(line: &str, nodes: u32) -> Option<(Word, u32)> {
     let (word, host) = line.trim().split_once(' ')?;
     let word = match word {
         "cut" => Word::Cut,
+        "isolate" => Word::Isolate,
+        "reunite" => Word::Reunite,
         "join" => Word::Join,
         _ => return None,
     };
@@ -46,14 +60,16 @@ fn parse(line: &str, nodes: u32) -> Option<(Word, u32)> {
     Some((word, host))
 }
 
-/// Both directions of all links of one host.
+/// Both directions of the links of one host.
 fn turn(network: &Network, word: Word, host: u32) {
     let others = (0..).zip(&network.hosts).map(|(number, _)| number);
-    for other in others.filter(|other| *other != host) {
+    let spares_clients = matches!(word, Word::Isolate | Word::Reunite);
+    let is_meant = |other: &u32| *other != host && !(spares_clients && *other == CLIENTS);
+    for other in others.filter(is_meant) {
         for link in [network.links.of(host, other), network.links.of(other, host)] {
             match word {
-                Word::Cut => link.cut(),
-                Word::Join => link.join(),
+                Word::Cut | Word::Isolate => link.cut(),
+                Word::Join | Word::Reunite => link.join(),
             }
         }
     }
@@ -66,6 +82,7 @@ mod tests {
     #[test]
     fn words_are_understood_and_others_refused() {
         assert_eq!(parse("cut 2", 3), Some((Word::Cut, 2)));
+        assert_eq!(parse("isolate 1", 3), Some((Word::Isolate, 1)));
         assert_eq!(parse("join 0\n", 3), Some((Word::Join, 0)));
         for wrong in ["cut 4", "cut", "cut x", "burn 1", ""] {
             assert_eq!(parse(wrong, 3), None);

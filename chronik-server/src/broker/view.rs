@@ -1,9 +1,10 @@
 //! What every room may know at once: the catalog and who leads which group.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chronik_core::catalog::Catalog;
+use chronik_core::catalog::{Catalog, Node};
 use chronik_core::ids::{GroupUid, NodeId};
 use imbl::OrdMap;
 
@@ -12,6 +13,8 @@ use imbl::OrdMap;
 pub struct View {
     pub catalog: Catalog,
     pub groups: OrdMap<GroupUid, Arc<GroupStatus>>,
+    /// Nodes that no client can talk to, as seen from here.
+    pub away: BTreeSet<NodeId>,
 }
 
 /// Who leads a group, as one value: a term never goes back, and term and leader never mix.
@@ -46,6 +49,21 @@ impl View {
             },
             |status| status.leader(),
         )
+    }
+
+    /// Whom clients are sent to: the leader, unless it is away, as far as is known here.
+    pub fn reachable_leader(&self, group: GroupUid) -> Leader {
+        let leader = self.leader(group);
+        Leader {
+            node: leader.node.filter(|node| !self.away.contains(node)),
+            ..leader
+        }
+    }
+
+    /// The nodes that clients can go to.
+    pub fn present_nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
+        let nodes = self.catalog.nodes.values();
+        nodes.filter(|node| !self.away.contains(&node.id))
     }
 }
 

@@ -2,15 +2,17 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::Styles;
 use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::definition::{Definition, definitions};
 use super::layers::Sources;
 use super::value::{Kind, Literal};
 use super::{Environment, SECTIONS, docs, nearest};
+use crate::guard::Ward;
 
 /// What the command line asks for.
 #[derive(Clone, Debug)]
@@ -21,6 +23,8 @@ pub enum Invocation {
     Check(Sources),
     /// Print a text and end.
     Print(Document),
+    /// Watch a node.
+    Guard(Ward),
 }
 
 /// A text that is made from the tables of this program.
@@ -49,6 +53,7 @@ pub fn parse(
     };
     match matches.subcommand() {
         None => Ok(Invocation::Serve(sources)),
+        Some(("guard", guard)) => Ok(Invocation::Guard(ward(guard))),
         Some(("metrics", _)) => Ok(Invocation::Print(Document::MetricsReference)),
         Some(("config", config)) => match config.subcommand() {
             Some(("check", _)) => Ok(Invocation::Check(sources)),
@@ -72,6 +77,7 @@ pub(super) fn command() -> Command {
         .args(definitions().map(flag))
         .subcommand(config_command())
         .subcommand(metrics_command())
+        .subcommand(guard_command())
 }
 
 const EXAMPLES: &str = "\
@@ -146,6 +152,27 @@ fn metrics_command() -> Command {
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
         .subcommand(Command::new("docs").about("Print the reference as Markdown"))
+}
+
+/// A node starts its guard by itself.
+fn guard_command() -> Command {
+    let number = |name: &'static str| Arg::new(name).long(name).required(true);
+    Command::new("guard")
+        .hide(true)
+        .about("Watch a node and hang up on its clients while it is frozen")
+        .arg(number("process").value_parser(value_parser!(i32).range(1..)))
+        .arg(number("port").value_parser(value_parser!(u16)))
+        .arg(number("silence-ms").value_parser(value_parser!(u64)))
+}
+
+fn ward(matches: &ArgMatches) -> Ward {
+    let missing = "clap refuses a guard without it";
+    let silence_ms = matches.get_one("silence-ms").expect(missing);
+    Ward {
+        process: *matches.get_one("process").expect(missing),
+        port: *matches.get_one("port").expect(missing),
+        silence: Duration::from_millis(*silence_ms),
+    }
 }
 
 fn flags_of(matches: &ArgMatches) -> Vec<(&'static str, String)> {

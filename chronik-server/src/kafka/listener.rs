@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::{Door, connection, stopped};
@@ -15,6 +17,11 @@ use crate::metrics::Closing;
 
 /// What accepting waits after an error: out of file descriptors is not cured by trying at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a client may take to notice that it was hung up on.
+const LINGER: Duration = Duration::from_secs(1);
+/// What is read at once of requests that come too late.
+const DISCARDED_BYTES: usize = 4 << 10;
 
 /// Files that are no client's: the log's segments, other doors.
 const OTHER_FILES: u64 = 512;
@@ -85,12 +92,30 @@ async fn handle(door: Arc<Door>, accepted: Accepted, stopping: watch::Receiver<b
     let served = connection::serve(door.clone(), stream.split(), peer, stopping).await;
     metrics.connections.add(-1);
     match served {
-        Ok(ending) => metrics.closed.at(ending).increment(),
+        Ok(ending) => {
+            metrics.closed.at(ending).increment();
+            if ending != Closing::Client {
+                hang_up(stream).await;
+            }
+        }
         Err(reason) => {
             debug!(%peer, %reason, "connection closed");
             metrics.closed.at(reason.closing()).increment();
         }
     }
+}
+
+/// Ends a connection so that the client gets all its answers. Closing it while requests wait to be read resets it, and
+/// what the client has not taken yet is lost with it.
+async fn hang_up(mut stream: TcpStream) {
+    let mut unread = [0; DISCARDED_BYTES];
+    let discard = async {
+        if stream.shutdown().await.is_ok() {
+            while matches!(stream.read(&mut unread).await, Ok(1..)) {}
+        }
+    };
+    // Whoever goes on sending after that gets its reset.
+    _ = timeout(LINGER, discard).await;
 }
 
 /// Every connection is an open file, and the usual soft limit is a tenth of what the node is meant to bear.

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::breaker::{Breaker, State};
 use super::call::Calls;
 use super::limits::SIGNS;
-use super::liveness::{Liveness, Sign, Watch};
+use super::liveness::{Doubt, Liveness, Sign, Watch};
 use super::outbox::Outbox;
 use super::transport::Shared;
 use super::{Lane, Member, dial};
@@ -161,8 +161,13 @@ fn publish(shared: &Shared, link: &Link, breaker: &Breaker) {
 fn tell(shared: &Shared, link: &Link, change: Liveness) {
     let (peer, address) = (link.node().0, &link.member.peer_address);
     match change {
-        Liveness::Suspect(_) => {
-            warn!(peer, %address, "the node is suspected: it is silent, gone, or its log stalls")
+        Liveness::Suspect { why, .. } => {
+            let why = match why {
+                Doubt::Silent => "it is silent",
+                Doubt::Refused => "it is gone",
+                Doubt::Stalled => "its log stalls",
+            };
+            warn!(peer, %address, "the node is suspected: {why}")
         }
         Liveness::Alive { boot, .. } => {
             info!(peer, %address, boot = format_args!("{boot:x}"), "the node is alive")

@@ -9,12 +9,23 @@ use super::limits::FAILED_DIALS;
 /// What became of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Liveness {
-    /// It says nothing, or its log takes no writes: the groups it leads need another leader.
-    Suspect(NodeId),
+    /// The groups it leads need another leader.
+    Suspect { node: NodeId, why: Doubt },
     /// It is there, and what is sent to it is taken; `boot` differs from the last one if its process is a new one.
     Alive { node: NodeId, boot: u64 },
     /// Messages to it were lost. It may live nonetheless.
     Unreachable(NodeId),
+}
+
+/// Why a node is suspected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// It says nothing. Connections to it may be open all the same, and whoever asked it something waits.
+    Silent,
+    /// Connections to it broke and no new ones can be made: whoever was connected to it knows.
+    Refused,
+    /// It speaks, but its log takes no writes.
+    Stalled,
 }
 
 /// What is observed of a node.
@@ -72,7 +83,7 @@ impl Watch {
     /// Something was observed.
     pub(super) fn sign(&mut self, sign: Sign, now: Instant) -> Option<Liveness> {
         match sign {
-            Sign::Pulse { wal_ok: false, .. } | Sign::Stalled => self.suspect(),
+            Sign::Pulse { wal_ok: false, .. } | Sign::Stalled => self.suspect(Doubt::Stalled),
             Sign::Pulse { boot, wal_ok: true } => self.alive(boot, now),
             Sign::Broken => {
                 self.failed_dials = 0;
@@ -82,7 +93,7 @@ impl Watch {
                 self.failed_dials = self.failed_dials.saturating_add(1);
                 // A pulse since the last look would have set the count back.
                 (self.failed_dials >= FAILED_DIALS)
-                    .then(|| self.suspect())
+                    .then(|| self.suspect(Doubt::Refused))
                     .flatten()
             }
             Sign::Dialing | Sign::Answered => None,
@@ -102,7 +113,9 @@ impl Watch {
             self.last_pulse = now + grace - self.suspect_after;
             return None;
         }
-        (now >= deadline).then(|| self.suspect()).flatten()
+        (now >= deadline)
+            .then(|| self.suspect(Doubt::Silent))
+            .flatten()
     }
 
     fn alive(&mut self, boot: u64, now: Instant) -> Option<Liveness> {
@@ -116,9 +129,12 @@ impl Watch {
         })
     }
 
-    fn suspect(&mut self) -> Option<Liveness> {
+    fn suspect(&mut self, why: Doubt) -> Option<Liveness> {
         let known = self.state == State::Suspect;
         self.state = State::Suspect;
-        (!known).then_some(Liveness::Suspect(self.node))
+        (!known).then_some(Liveness::Suspect {
+            node: self.node,
+            why,
+        })
     }
 }

@@ -33,7 +33,7 @@ use crate::metrics::Metrics;
 pub use call::CallError;
 pub use frame::Identity;
 pub use limits::Limits;
-pub use liveness::Liveness;
+pub use liveness::{Doubt, Liveness};
 pub use message::GroupMessage;
 pub use peers::{Peers, Refused};
 pub use transport::Transport;

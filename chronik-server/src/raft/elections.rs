@@ -15,15 +15,15 @@ use super::history::Why;
 use super::inspect::Sight;
 use super::replica::Replica;
 use super::shard::Shard;
-use crate::peer::Liveness;
+use crate::peer::{Doubt, Liveness};
 
 /// What is known of other nodes, and when which group is looked at.
 #[derive(Default)]
 pub(super) struct Elections {
     /// Nodes that are there, and since when.
     alive: BTreeMap<NodeId, Instant>,
-    /// Nodes that went, and since when.
-    gone: BTreeMap<NodeId, Instant>,
+    /// Nodes that went, since when and why.
+    gone: BTreeMap<NodeId, (Instant, Doubt)>,
     due: BinaryHeap<Reverse<(Instant, GroupUid)>>,
     scheduled: BTreeSet<GroupUid>,
     /// When this node stood last, of groups that have no leader since then.
@@ -77,15 +77,23 @@ impl Elections {
 
     /// What is known of every node that was ever heard of.
     pub(super) fn sights(&self, now: Instant) -> Vec<Sight> {
-        let sight = |is_alive: bool| {
-            move |(node, since): (&NodeId, &Instant)| Sight {
-                node: *node,
-                is_alive,
-                since: now - *since,
-            }
+        let sight = |node: &NodeId, is_alive: bool, since: Instant| Sight {
+            node: *node,
+            is_alive,
+            since: now - since,
         };
-        let alive = self.alive.iter().map(sight(true));
-        alive.chain(self.gone.iter().map(sight(false))).collect()
+        let alive = self.alive.iter();
+        let alive = alive.map(|(node, since)| sight(node, true, *since));
+        let gone = self.gone.iter();
+        let gone = gone.map(|(node, (since, _))| sight(node, false, *since));
+        alive.chain(gone).collect()
+    }
+
+    /// Nodes that no client can talk to.
+    pub(super) fn away(&self) -> BTreeSet<NodeId> {
+        let gone = self.gone.iter();
+        let away = gone.filter(|(_, (_, why))| *why != Doubt::Stalled);
+        away.map(|(node, _)| *node).collect()
     }
 
     fn schedule(&mut self, group: GroupUid, at: Instant) {
@@ -103,12 +111,14 @@ impl Shard {
                 self.elections.alive.insert(node, Instant::now());
                 self.elections.gone.remove(&node);
                 self.look_for_leaders(START_PAUSE);
+                self.publish_view();
             }
-            Liveness::Suspect(node) => {
+            Liveness::Suspect { node, why } => {
                 warn!(%node, "node is suspected: others lead its partitions");
                 self.elections.alive.remove(&node);
-                self.elections.gone.insert(node, Instant::now());
+                self.elections.gone.insert(node, (Instant::now(), why));
                 self.suspect(node);
+                self.publish_view();
             }
             Liveness::Unreachable(node) => self.unreachable(node),
         }

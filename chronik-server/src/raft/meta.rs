@@ -234,8 +234,12 @@ impl Shard {
         };
         let catalog = meta.catalog.clone();
         let groups = self.statuses.clone();
-        self.view
-            .send_replace(std::sync::Arc::new(View { catalog, groups }));
+        let away = self.elections.away();
+        self.view.send_replace(std::sync::Arc::new(View {
+            catalog,
+            groups,
+            away,
+        }));
     }
 
     /// The metadata group leads here: a cluster without an id gets one.

@@ -32,8 +32,8 @@ pub(crate) struct Options {
     /// The brokers to measure
     #[arg(long, value_enum, default_values_t = [Kind::Kafka, Kind::Chronik])]
     target: Vec<Kind>,
-    /// The faults to make; `cut` needs root
-    #[arg(long, value_enum, default_values_t = [Fault::Kill, Fault::Pause, Fault::Cut])]
+    /// The faults to make; `isolate` and `cut` need root
+    #[arg(long, value_enum, default_values_t = [Fault::Kill, Fault::Pause, Fault::Isolate, Fault::Cut])]
     fault: Vec<Fault>,
     /// The clients to load with
     #[arg(long, value_enum, default_values_t = [Client::Librdkafka, Client::Java])]
@@ -54,6 +54,8 @@ enum Fault {
     Kill,
     /// SIGSTOP
     Pause,
+    /// No packet between it and the other nodes, while clients reach all of them
+    Isolate,
     /// No packet to it or from it
     Cut,
 }
@@ -102,7 +104,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
         let (cuts, local): (Vec<Fault>, Vec<Fault>) = options
             .fault
             .iter()
-            .partition(|fault| **fault == Fault::Cut);
+            .partition(|fault| matches!(fault, Fault::Isolate | Fault::Cut));
         rounds.extend(work.measure(*kind, &local, None)?);
         if !cuts.is_empty() {
             rounds.extend(work.measure_apart(*kind, &cuts)?);
@@ -117,6 +119,7 @@ impl Fault {
         match self {
             Self::Kill => "kill",
             Self::Pause => "pause",
+            Self::Isolate => "isolate",
             Self::Cut => "cut",
         }
     }
@@ -125,7 +128,7 @@ impl Fault {
     fn bound_ms(self) -> f64 {
         match self {
             Self::Kill => 1_000.0,
-            Self::Pause | Self::Cut => 3_000.0,
+            Self::Pause | Self::Isolate | Self::Cut => 3_000.0,
         }
     }
 
@@ -133,6 +136,7 @@ impl Fault {
         match self {
             Self::Kill => stage.cluster.node_mut(node).kill()?,
             Self::Pause => stage.cluster.node(node).pause()?,
+            Self::Isolate => stage.hosts().isolate(node)?,
             Self::Cut => stage.hosts().cut(node)?,
         }
         Ok(())
@@ -142,6 +146,7 @@ impl Fault {
         match self {
             Self::Kill => stage.cluster.node_mut(node).begin()?,
             Self::Pause => stage.cluster.node(node).resume()?,
+            Self::Isolate => stage.hosts().reunite(node)?,
             Self::Cut => stage.hosts().join(node)?,
         }
         Ok(())
@@ -331,7 +336,7 @@ fn create_topic(dir: &Path, bootstrap: &str) -> Outcome {
 fn print(options: &Options, rounds: &[Round]) {
     output::heading("longest pause of a partition's acknowledgements, in milliseconds");
     output::line(
-        "broker        client      fault  rounds     min   median      max  failed records  leaders: median      max",
+        "broker        client      fault   rounds     min   median      max  failed records  leaders: median      max",
     );
     for kind in &options.target {
         for client in &options.client {
@@ -351,7 +356,7 @@ fn row(kind: Kind, client: Client, fault: Fault, rounds: &[&Round]) -> String {
     let [_, leaders_median, leaders_most] = spread(rounds.iter().map(|round| round.leaders_ms));
     let failed: u64 = rounds.iter().map(|round| round.failed).sum();
     format!(
-        "{:<13} {:<11} {:<6} {:>6} {least:>7.0}  {median:>7.0}  {most:>7.0}  {failed:>14} {leaders_median:>16.0} {leaders_most:>8.0}",
+        "{:<13} {:<11} {:<7} {:>6} {least:>7.0}  {median:>7.0}  {most:>7.0}  {failed:>14} {leaders_median:>16.0} {leaders_most:>8.0}",
         kind.name(),
         client.name(),
         fault.name(),

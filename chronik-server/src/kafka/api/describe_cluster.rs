@@ -35,7 +35,7 @@ pub(in crate::kafka) async fn handle(
             .with_error_message(Some(text("this is a broker's endpoint")));
     }
     let controller = view
-        .leader(GroupUid::META)
+        .reachable_leader(GroupUid::META)
         .node
         .unwrap_or(call.broker().settings().node);
     let operations = match request.include_cluster_authorized_operations {
@@ -44,7 +44,7 @@ pub(in crate::kafka) async fn handle(
     };
     response
         .with_controller_id(broker_id(controller))
-        .with_brokers(view.catalog.nodes.values().map(broker).collect())
+        .with_brokers(view.present_nodes().map(broker).collect())
         .with_cluster_authorized_operations(operations)
 }
 

@@ -64,7 +64,7 @@ pub(in crate::kafka) async fn handle(call: &Call, request: MetadataRequest) -> M
             .collect(),
     };
     let own = call.broker().settings().node;
-    let controller = view.leader(GroupUid::META).node.unwrap_or(own);
+    let controller = view.reachable_leader(GroupUid::META).node.unwrap_or(own);
     let cluster_operations = request.include_cluster_authorized_operations
         && CLUSTER_OPERATIONS_IN.contains(&call.version());
     MetadataResponse::default()
@@ -122,7 +122,7 @@ async fn create_missing(
         .collect()
 }
 
-/// Every node of the cluster. A node that belongs to none yet names itself, so that clients know whom they talk to.
+/// Every node that is there. A node that belongs to none yet names itself, so that clients know whom they talk to.
 fn brokers(view: &View, settings: &Settings) -> Vec<MetadataResponseBroker> {
     if view.catalog.nodes.is_empty() {
         let (host, port) = &settings.kafka_address;
@@ -139,7 +139,7 @@ fn brokers(view: &View, settings: &Settings) -> Vec<MetadataResponseBroker> {
             .with_port(node.kafka_port.into())
             .with_rack(node.rack.as_deref().map(text))
     };
-    view.catalog.nodes.values().map(broker).collect()
+    view.present_nodes().map(broker).collect()
 }
 
 /// What all topics of one response share.
@@ -209,7 +209,7 @@ impl Answer<'_> {
     }
 
     fn partition(&self, index: usize, partition: &Partition) -> MetadataResponsePartition {
-        let leader = self.view.leader(partition.group);
+        let leader = self.view.reachable_leader(partition.group);
         let holders = partition.holders();
         let replicas: Vec<_> = holders.iter().map(|node| broker_id(*node)).collect();
         let error = if leader.node.is_some() {

@@ -146,7 +146,7 @@ impl Node {
     }
 
     async fn await_suspect(&mut self) {
-        self.await_liveness(|change| matches!(change, Liveness::Suspect(_)))
+        self.await_liveness(|change| matches!(change, Liveness::Suspect { .. }))
             .await;
     }
 

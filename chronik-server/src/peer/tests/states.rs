@@ -6,7 +6,7 @@ use chronik_core::ids::NodeId;
 
 use crate::peer::backoff::Backoff;
 use crate::peer::breaker::{Breaker, State};
-use crate::peer::liveness::{Liveness, Sign, Watch};
+use crate::peer::liveness::{Doubt, Liveness, Sign, Watch};
 
 const NODE: NodeId = NodeId(2);
 const SUSPECT_AFTER: Duration = Duration::from_secs(1);
@@ -19,6 +19,10 @@ const ALIVE: Liveness = Liveness::Alive {
     boot: 7,
 };
 
+fn suspect(why: Doubt) -> Liveness {
+    Liveness::Suspect { node: NODE, why }
+}
+
 #[test]
 fn silence_is_suspicion_and_a_pulse_ends_it() {
     let start = Instant::now();
@@ -28,7 +32,7 @@ fn silence_is_suspicion_and_a_pulse_ends_it() {
     let deadline = start + SUSPECT_AFTER * 3 / 2;
     assert_eq!(watch.deadline(), Some(deadline));
     assert_eq!(watch.passed(start + SUSPECT_AFTER), None);
-    assert_eq!(watch.passed(deadline), Some(Liveness::Suspect(NODE)));
+    assert_eq!(watch.passed(deadline), Some(suspect(Doubt::Silent)));
     assert_eq!(watch.deadline(), None);
     assert_eq!(watch.passed(deadline + SUSPECT_AFTER), None);
     assert_eq!(watch.sign(WELL, deadline), Some(ALIVE));
@@ -43,7 +47,7 @@ fn whoever_was_away_itself_listens_before_it_suspects() {
     assert_eq!(watch.passed(woken), None);
     let deadline = watch.deadline().expect("it is not suspected yet");
     assert!(deadline > woken && deadline < woken + SUSPECT_AFTER);
-    assert_eq!(watch.passed(deadline), Some(Liveness::Suspect(NODE)));
+    assert_eq!(watch.passed(deadline), Some(suspect(Doubt::Silent)));
 }
 
 #[test]
@@ -51,7 +55,7 @@ fn a_node_that_was_never_heard_of_is_suspected_too() {
     let start = Instant::now();
     let mut watch = Watch::new(NODE, SUSPECT_AFTER, start);
     let change = watch.passed(start + SUSPECT_AFTER);
-    assert_eq!(change, Some(Liveness::Suspect(NODE)));
+    assert_eq!(change, Some(suspect(Doubt::Silent)));
 }
 
 #[test]
@@ -62,7 +66,7 @@ fn a_broken_connection_and_two_failed_attempts_are_suspicion_at_once() {
     assert_eq!(watch.sign(Sign::Broken, now), None);
     assert_eq!(watch.sign(Sign::DialFailed, now), None);
     let change = watch.sign(Sign::DialFailed, now);
-    assert_eq!(change, Some(Liveness::Suspect(NODE)));
+    assert_eq!(change, Some(suspect(Doubt::Refused)));
 }
 
 #[test]
@@ -84,7 +88,7 @@ fn a_log_that_stalls_is_suspicion_although_the_node_speaks() {
         boot: 7,
         wal_ok: false,
     };
-    assert_eq!(watch.sign(stalled, now), Some(Liveness::Suspect(NODE)));
+    assert_eq!(watch.sign(stalled, now), Some(suspect(Doubt::Stalled)));
     assert_eq!(watch.sign(stalled, now), None);
     assert_eq!(watch.sign(WELL, now), Some(ALIVE));
 }

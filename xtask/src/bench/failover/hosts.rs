@@ -72,8 +72,19 @@ impl Hosts {
         self.say(&format!("cut {node}"))
     }
 
+    /// From the other nodes; clients still reach it.
+    pub(super) fn isolate(&mut self, node: usize) -> Outcome {
+        self.say(&format!("isolate {node}"))
+    }
+
+    /// Undoes a cut.
     pub(super) fn join(&mut self, node: usize) -> Outcome {
         self.say(&format!("join {node}"))
+    }
+
+    /// Undoes an isolation.
+    pub(super) fn reunite(&mut self, node: usize) -> Outcome {
+        self.say(&format!("reunite {node}"))
     }
 
     fn say(&mut self, word: &str) -> Outcome {
