@@ -15,6 +15,8 @@ const LATENESS_P99_MAX_US: f64 = 1_000.0;
 const ACHIEVED_MIN: f64 = 0.99;
 const DRIFT_MAX_US_PER_S: f64 = 200.0;
 const GENERATOR_CPU_AMBER: f64 = 0.7;
+const CEILING_AMBER: f64 = 0.8;
+const REPLY_QUEUE_AMBER: u64 = 1_000;
 const SMALL_BATCH_MESSAGES: f64 = 5.0;
 const LOOP_FULL_MIN: f64 = 0.9;
 
@@ -102,6 +104,11 @@ pub(crate) struct Facts {
     pub(crate) batch_messages_mean: Option<f64>,
     pub(crate) payload_mb_per_second: f64,
     pub(crate) replication_factor: u32,
+    pub(crate) wire_mb_per_second: f64,
+    pub(crate) network_mb_per_second: Option<f64>,
+    pub(crate) ceiling_msgs_per_second: Option<f64>,
+    /// Most callbacks that ever waited for a poll thread.
+    pub(crate) reply_queue_max: u64,
 }
 
 /// Audits a finished run.
@@ -113,10 +120,6 @@ fn facts(plan: &Plan, measurement: &Measurement, result: &BenchResult) -> Facts 
     let totals = &measurement.totals;
     let service = measurement.window.get(Tag::AckService);
     let tag = |name: &str| result.latency_us.by_tag.get(name);
-    let generator = result
-        .resources
-        .iter()
-        .find(|resource| resource.subject == "generator");
     Facts {
         is_open_loop: plan.is_open_loop(),
         is_complete: result.complete,
@@ -169,12 +172,19 @@ fn facts(plan: &Plan, measurement: &Measurement, result: &BenchResult) -> Facts 
         achieved: result.throughput.achieved_of_target,
         blocked: totals.blocked,
         drift_us: measurement.drift_us,
-        generator_cores: generator.map(|resource| resource.cores_used),
+        generator_cores: result.generator().map(|resource| resource.cores_used),
         cores: result.fingerprint.cores,
         batch_messages_mean: (result.batches.messages.count > 0)
             .then_some(result.batches.messages.mean),
         payload_mb_per_second: result.throughput.payload_mb_per_second,
         replication_factor: result.target.replication_factor,
+        wire_mb_per_second: result.throughput.wire_mb_per_second,
+        network_mb_per_second: result.fingerprint.network_mb_per_second,
+        ceiling_msgs_per_second: result
+            .calibration
+            .as_ref()
+            .map(|calibration| calibration.ceiling_msgs_per_second * f64::from(plan.producers)),
+        reply_queue_max: measurement.statistics.reply_queue_max,
     }
 }
 
@@ -191,7 +201,10 @@ pub(crate) fn judge(facts: &Facts) -> Audit {
         lateness(facts),
         achieved(facts),
         clocks(facts),
+        wire(facts),
         generator_cpu(facts),
+        ceiling(facts),
+        poll_threads(facts),
         shared_host(facts),
         batches(facts),
     ];
@@ -402,6 +415,28 @@ fn clocks(facts: &Facts) -> Entry {
     )
 }
 
+/// More than the network can carry was not carried.
+fn wire(facts: &Facts) -> Entry {
+    let name = "within the network's speed";
+    let Some(network) = facts.network_mb_per_second.filter(|_| !facts.is_co_located) else {
+        return entry(
+            name,
+            Light::Skipped,
+            "brokers are local, or no interface says how fast it is".to_owned(),
+        );
+    };
+    let detail = format!(
+        "{:.1} MB/s on the wire, the interface carries {network:.0}",
+        facts.wire_mb_per_second
+    );
+    // Both directions are counted, and each has the whole speed.
+    entry(
+        name,
+        red_if(facts.wire_mb_per_second > 2.0 * network),
+        detail,
+    )
+}
+
 fn generator_cpu(facts: &Facts) -> Entry {
     let name = "generator has room";
     let Some(used) = facts.generator_cores else {
@@ -418,6 +453,31 @@ fn generator_cpu(facts: &Facts) -> Entry {
         share * 100.0
     );
     entry(name, amber_if(share > GENERATOR_CPU_AMBER), detail)
+}
+
+/// Near its own ceiling the generator measures itself.
+fn ceiling(facts: &Facts) -> Entry {
+    let name = "below the generator's ceiling";
+    let Some(ceiling) = facts.ceiling_msgs_per_second else {
+        return entry(
+            name,
+            Light::Skipped,
+            "not calibrated: chronik-bench calibrate".to_owned(),
+        );
+    };
+    let share = facts.rate / ceiling;
+    let detail = format!("{:.0} % of {ceiling:.0} msg/s", share * 100.0);
+    entry(name, amber_if(share > CEILING_AMBER), detail)
+}
+
+/// An acknowledgement that waits for its poll thread counts as latency of the cluster.
+fn poll_threads(facts: &Facts) -> Entry {
+    let detail = format!("at most {} callbacks waited", facts.reply_queue_max);
+    entry(
+        "acknowledgements are taken at once",
+        amber_if(facts.reply_queue_max > REPLY_QUEUE_AMBER),
+        detail,
+    )
 }
 
 fn shared_host(facts: &Facts) -> Entry {

@@ -30,7 +30,7 @@ pub(crate) enum Verb {
     FindMax(Box<FindMaxArguments>),
     /// Load for a long time, account for every record, watch for leaks; can be resumed
     Soak(Box<SoakArguments>),
-    /// Run a suite of workloads: a file, builtin:smoke or builtin:side-by-side
+    /// Run a suite of workloads against targets in turn; can be resumed
     Suite(SuiteArguments),
     /// Compare a cluster with a single node, in turn
     Ratio(Box<RatioArguments>),
@@ -40,6 +40,8 @@ pub(crate) enum Verb {
     Compare(CompareArguments),
     /// Write report.md and report.html of a result again, with overlays of further results
     Report(ReportArguments),
+    /// Add up the results of generators that loaded one cluster at the same time
+    Merge(MergeArguments),
     /// Read a topic from its start and account for every record of this tool in it
     Verify(VerifyArguments),
     /// Find change points in a folder of results
@@ -57,9 +59,9 @@ pub(crate) enum Verb {
 pub(crate) struct RunArguments {
     #[command(flatten)]
     pub(crate) load: LoadArguments,
-    /// Repeat the whole run so often, each with a result of its own
-    #[arg(long, default_value_t = 1, value_name = "K")]
-    pub(crate) repeat: u32,
+    /// Repeat the whole run so often, each with a result of its own; 1, or 5 against a baseline
+    #[arg(long, value_name = "K")]
+    pub(crate) repeat: Option<u32>,
     /// A goal for the result, for example 'p99<20ms,errors=0'
     #[arg(long)]
     pub(crate) slo: Option<String>,
@@ -111,7 +113,7 @@ pub(crate) struct LoadArguments {
     /// Consumers of each group
     #[arg(long, default_value_t = 1)]
     pub(crate) consumers: u32,
-    /// Groups that each read everything (fanout)
+    /// Groups that each read everything (fanout), or that are joined and left all the time (connect)
     #[arg(long)]
     pub(crate) groups: Option<u32>,
     /// Most messages per second that consumers take in mode mixed
@@ -172,6 +174,9 @@ pub(crate) struct LoadArguments {
     /// Ends the window after so many messages instead
     #[arg(long, value_parser = units::count)]
     pub(crate) messages: Option<u64>,
+    /// Ends the window as soon as its mean rate is known to 2 percent, after --duration at the latest
+    #[arg(long)]
+    pub(crate) until_steady: bool,
     /// How long to wait for open messages after the window
     #[arg(long, value_parser = units::duration, default_value = "10s")]
     pub(crate) drain: Duration,
@@ -204,9 +209,24 @@ pub(crate) struct OutputArguments {
     /// Print result.json to standard output (-) or write it to this file as well
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+    /// Write the seconds as intervals.csv as well
+    #[arg(long)]
+    pub(crate) csv: bool,
     /// What is shown while the load runs; auto is a bar on a terminal and lines elsewhere
     #[arg(long, value_enum, default_value_t = ProgressStyle::Auto)]
     pub(crate) progress: ProgressStyle,
+    /// A live view on the whole terminal, as --progress tui
+    #[arg(long, conflicts_with = "progress")]
+    pub(crate) tui: bool,
+}
+
+impl OutputArguments {
+    pub(crate) fn progress(&self) -> ProgressStyle {
+        match self.tui {
+            true => ProgressStyle::Tui,
+            false => self.progress,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -215,6 +235,7 @@ pub(crate) enum ProgressStyle {
     Bar,
     Lines,
     Json,
+    Tui,
     None,
 }
 
@@ -234,7 +255,7 @@ pub(crate) enum Mode {
     Fanout,
     /// Write a backlog, then drain it with producers off and on
     Backlog,
-    /// Connections: open, ask for versions, close
+    /// Connections: open, ask for versions, close; and groups: join, leave
     Connect,
     /// Topics: create, look up, delete
     Metadata,
@@ -259,6 +280,9 @@ pub(crate) struct CompareArguments {
     /// Independent runs of the candidate, made because it looked slow: without them nothing is a regression
     #[arg(long, value_name = "DIR")]
     pub(crate) rerun: Option<String>,
+    /// The highest rate that the base can bear: latencies are gated only up to 70 % of it
+    #[arg(long, value_name = "MSG/S", value_parser = units::count)]
+    pub(crate) maximum: Option<u64>,
     /// Compare results of different machines; the report is marked
     #[arg(long)]
     pub(crate) force: bool,
@@ -277,6 +301,15 @@ pub(crate) struct ReportArguments {
     /// Write the page to this file instead of into the folder
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MergeArguments {
+    /// Folders of the results
+    #[arg(required = true, num_args = 2..)]
+    pub(crate) dirs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
 }
 
 #[derive(Debug, Args)]
@@ -333,8 +366,13 @@ pub(crate) struct SoakArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct SuiteArguments {
-    /// A TOML file, builtin:smoke or builtin:side-by-side
-    pub(crate) suite: String,
+    /// A TOML file or one of builtin:smoke, modes, baseline, cluster-vs-standalone, fanout, cold-read, txn,
+    /// 10k-partitions and side-by-side
+    #[arg(required_unless_present = "resume")]
+    pub(crate) suite: Option<String>,
+    /// Go on with a suite that was interrupted or killed; what is complete is kept
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["suite", "rounds", "scale"])]
+    pub(crate) resume: Option<PathBuf>,
     /// Rounds; in each one the targets take turns
     #[arg(long, default_value_t = 3)]
     pub(crate) rounds: u32,
@@ -385,25 +423,28 @@ pub(crate) struct BaselineArguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum BaselineVerb {
     /// Keep results under a new name
-    Save {
-        name: String,
-        #[arg(required = true)]
-        results: Vec<PathBuf>,
-    },
+    Save(NewBaseline),
     /// Names of this machine
     List,
     /// Print the results of the current baseline
     Show { name: String },
     /// Replace a baseline; the old one stays in its history
-    Promote {
-        name: String,
-        #[arg(required = true)]
-        results: Vec<PathBuf>,
-    },
+    Promote(NewBaseline),
     /// All promotions of a name
     History { name: String },
     /// Remove a baseline with its history
     Rm { name: String },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewBaseline {
+    pub(crate) name: String,
+    /// At least five results: folders, or a folder of them
+    #[arg(required = true)]
+    pub(crate) results: Vec<PathBuf>,
+    /// The highest rate that the cluster can bear: latencies are gated only up to 70 % of it
+    #[arg(long, value_name = "RATE")]
+    pub(crate) maximum: Option<Rate>,
 }
 
 #[derive(Debug, Args)]

@@ -12,11 +12,18 @@ use crate::units::UnitError;
 
 /// Three runs against three cannot reach p < 0.05 by permutation; five against five can.
 pub(crate) const RUNS_MIN: usize = 5;
+/// Of the baseline's maximum.
+const LATENCY_SHARE_MAX: f64 = 0.7;
+const THROUGHPUT: &str = "throughput";
 const EXPECTED: &str = "gates such as throughput=-10,p99=+20 (percent)";
 
 /// What fails.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Gates(Vec<Gate>);
+pub(crate) struct Gates {
+    gates: Vec<Gate>,
+    /// What the baseline can bear at most; near it latencies are too wild to be judged by.
+    maximum_per_second: Option<f64>,
+}
 
 #[derive(Clone, Debug, PartialEq)]
 struct Gate {
@@ -67,6 +74,29 @@ impl Default for Gates {
     }
 }
 
+impl Gates {
+    /// The same gates beside a known maximum.
+    #[must_use]
+    pub(crate) fn below(self, maximum_per_second: Option<f64>) -> Self {
+        Self {
+            maximum_per_second,
+            ..self
+        }
+    }
+
+    /// A slower cluster slows a closed loop, and near the maximum every queue is full: neither is a basis for latency.
+    fn is_latency_basis(&self, run: &BenchResult) -> bool {
+        let bound = self
+            .maximum_per_second
+            .map_or(f64::INFINITY, |maximum| maximum * LATENCY_SHARE_MAX);
+        run.workload.load_loop == "open"
+            && run
+                .workload
+                .target_msgs_per_second
+                .is_none_or(|rate| rate <= bound)
+    }
+}
+
 impl FromStr for Gates {
     type Err = UnitError;
 
@@ -75,17 +105,19 @@ impl FromStr for Gates {
             let (metric, percent) = part.split_once('=')?;
             let percent: f64 = percent.trim().trim_end_matches('%').parse().ok()?;
             let metric = metric.trim().replace('.', "");
-            let is_known = metric == "throughput"
+            let is_known = metric == THROUGHPUT
                 || !percentile(&crate::model::Latency::default(), &metric).is_nan();
-            let is_worse = (metric == "throughput") == (percent < 0.0);
+            let is_worse = (metric == THROUGHPUT) == (percent < 0.0);
             let threshold = 1.0 + percent / 100.0;
             (is_known && is_worse && percent != 0.0 && threshold > 0.0)
                 .then_some(Gate { metric, threshold })
         };
         let gates: Option<Vec<Gate>> = text.split(',').map(gate).collect();
-        gates
-            .map(Self)
-            .ok_or_else(|| UnitError::new(text, EXPECTED))
+        let gates = gates.ok_or_else(|| UnitError::new(text, EXPECTED))?;
+        Ok(Self {
+            gates,
+            maximum_per_second: None,
+        })
     }
 }
 
@@ -97,9 +129,9 @@ pub(crate) fn compare(
     gates: &Gates,
 ) -> Comparison {
     let findings: Vec<Finding> = gates
-        .0
+        .gates
         .iter()
-        .map(|gate| gate.judge(base, candidate, rerun))
+        .map(|gate| gates.judge(gate, base, candidate, rerun))
         .collect();
     let mut remarks = Vec::new();
     let all = || {
@@ -146,44 +178,54 @@ pub(crate) fn compare(
     }
 }
 
-impl Gate {
+impl Gates {
     fn judge(
         &self,
+        gate: &Gate,
         base: &[BenchResult],
         candidate: &[BenchResult],
         rerun: Option<&[BenchResult]>,
     ) -> Finding {
-        let (base_values, candidate_values) = (self.values(base), self.values(candidate));
-        let mut finding = Finding {
+        let is_basis = |run: &&BenchResult| gate.metric == THROUGHPUT || self.is_latency_basis(run);
+        let gated = |runs: &[BenchResult]| -> Vec<f64> {
+            let runs = runs.iter().filter(is_basis);
+            runs.filter_map(|run| gate.value(run)).collect()
+        };
+        let (base_gated, candidate_gated) = (gated(base), gated(candidate));
+        if base_gated.is_empty() || candidate_gated.is_empty() {
+            // Numbers that nobody may be judged by are shown all the same.
+            let shown = |runs: &[BenchResult]| -> Vec<f64> {
+                runs.iter().filter_map(|run| gate.value(run)).collect()
+            };
+            let reason =
+                "latency gates need open-loop runs, at 70 % of the maximum at most".to_owned();
+            return gate.finding(&shown(base), &shown(candidate), (Outcome::NotGated, reason));
+        }
+        let ratio = stats::ratio_of_medians(&base_gated, &candidate_gated);
+        let decided = gate.decide(&base_gated, &candidate_gated, ratio, rerun.map(gated));
+        gate.finding(&base_gated, &candidate_gated, decided)
+    }
+}
+
+impl Gate {
+    fn finding(
+        &self,
+        base: &[f64],
+        candidate: &[f64],
+        (outcome, reason): (Outcome, String),
+    ) -> Finding {
+        Finding {
             metric: self.metric.clone(),
-            base_median: stats::median(&base_values),
-            candidate_median: stats::median(&candidate_values),
-            ratio: Interval {
-                low: f64::NAN,
-                value: f64::NAN,
-                high: f64::NAN,
+            base_median: stats::median(base),
+            candidate_median: stats::median(candidate),
+            ratio: match base.is_empty() || candidate.is_empty() {
+                true => Interval::unknown(),
+                false => stats::ratio_of_medians(base, candidate),
             },
             threshold: self.threshold,
-            outcome: Outcome::NotGated,
-            reason: String::new(),
-        };
-        if base_values.is_empty() || candidate_values.is_empty() {
-            finding.reason = match self.metric.as_str() {
-                "throughput" => "no runs".to_owned(),
-                _ => "latency gates need open-loop runs".to_owned(),
-            };
-            return finding;
+            outcome,
+            reason,
         }
-        finding.ratio = stats::ratio_of_medians(&base_values, &candidate_values);
-        let (outcome, reason) = self.decide(
-            &base_values,
-            &candidate_values,
-            finding.ratio,
-            rerun.map(|runs| self.values(runs)),
-        );
-        finding.outcome = outcome;
-        finding.reason = reason;
-        finding
     }
 
     fn decide(
@@ -227,18 +269,11 @@ impl Gate {
         }
     }
 
-    /// Latency of a closed loop is no basis for a gate: a slower cluster slows its own load.
-    fn values(&self, runs: &[BenchResult]) -> Vec<f64> {
-        runs.iter()
-            .filter_map(|run| match self.metric.as_str() {
-                "throughput" => Some(run.throughput.headline_per_second),
-                metric if run.workload.load_loop == "open" => {
-                    let (_, found) = run.headline_latency()?;
-                    Some(percentile(found, metric))
-                }
-                _ => None,
-            })
-            .collect()
+    fn value(&self, run: &BenchResult) -> Option<f64> {
+        match self.metric.as_str() {
+            THROUGHPUT => Some(run.throughput.headline_per_second),
+            metric => Some(percentile(run.headline_latency()?.1, metric)),
+        }
     }
 }
 
@@ -348,6 +383,20 @@ mod tests {
         let found = compare(&base, &base, None, &"p99=+20".parse().unwrap());
         assert_eq!(found.findings[0].outcome, Outcome::NotGated);
         assert_eq!(found.exit, Exit::Inconclusive);
+    }
+
+    #[test]
+    fn latency_near_the_maximum_is_shown_and_not_gated() {
+        let mut base = runs(&STEADY);
+        for run in &mut base {
+            run.workload.target_msgs_per_second = Some(80e3);
+        }
+        let gates: Gates = "p99=+20".parse().unwrap();
+        let judged = compare(&base, &base, None, &gates.clone().below(Some(120e3)));
+        assert_eq!(judged.findings[0].outcome, Outcome::Pass);
+        let shown = compare(&base, &base, None, &gates.below(Some(100e3)));
+        assert_eq!(shown.findings[0].outcome, Outcome::NotGated);
+        assert_eq!(shown.findings[0].ratio.value, 1.0);
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub(crate) enum BenchError {
     NoResults(PathBuf),
     #[error(transparent)]
     Local(Box<LocalError>),
+    #[error("interrupted")]
+    Interrupted,
     #[error("{0}")]
     CouldNotRun(String),
 }
@@ -87,6 +89,7 @@ impl BenchError {
             Self::Usage(_) | Self::Unit(_) | Self::NotAResult { .. } | Self::NoResults(_) => {
                 Exit::Usage
             }
+            Self::Interrupted => Exit::Interrupted,
             _ => Exit::CouldNotRun,
         }
     }

@@ -33,6 +33,19 @@ impl Exit {
         }
     }
 
+    /// For a reader who does not know the numbers.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "valid",
+            Self::Fail => "missed",
+            Self::Usage | Self::CouldNotRun => "could not run",
+            Self::Inconclusive => "inconclusive",
+            Self::Integrity => "records lost or altered",
+            Self::Invalid => "invalid measurement",
+            Self::Interrupted => "incomplete",
+        }
+    }
+
     /// Of two outcomes the one that must not be missed: lost records before wrong numbers before slow ones.
     #[must_use]
     pub(crate) fn worst(self, other: Self) -> Self {

@@ -26,6 +26,7 @@ pub(crate) fn of_this_machine(co_located: bool) -> Fingerprint {
         cores,
         memory_bytes,
         kernel,
+        network_mb_per_second: network_mb_per_second(),
         co_located,
     }
 }
@@ -49,6 +50,16 @@ fn memory_bytes() -> u64 {
         .find_map(|line| line.strip_prefix("MemTotal:"))
         .and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
     kilobytes.unwrap_or(0) * 1024
+}
+
+/// Loopback and most virtual interfaces do not say.
+fn network_mb_per_second() -> Option<f64> {
+    let interfaces = fs::read_dir("/sys/class/net").ok()?;
+    let megabits = interfaces
+        .filter_map(|entry| fs::read_to_string(entry.ok()?.path().join("speed")).ok())
+        .filter_map(|text| text.trim().parse::<f64>().ok())
+        .filter(|megabits| *megabits > 0.0);
+    megabits.reduce(f64::max).map(|megabits| megabits / 8.0)
 }
 
 #[cfg(test)]

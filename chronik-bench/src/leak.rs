@@ -15,6 +15,8 @@ const SKIPPED_MIN: Duration = Duration::from_secs(5 * 60);
 const LONG_RUN: Duration = Duration::from_secs(5 * 3_600);
 const SKIPPED_MIN_LONG: Duration = Duration::from_secs(30 * 60);
 
+const MEMORY: &str = "resident bytes";
+
 /// One number of a sample.
 type Reading = fn(&HostRow) -> Option<f64>;
 
@@ -26,7 +28,7 @@ pub(crate) struct LeakLimits {
 }
 
 /// One resource of one process over time.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub(crate) struct Leak {
     pub(crate) subject: String,
     pub(crate) resource: String,
@@ -47,11 +49,7 @@ pub(crate) fn find(rows: &[HostRow], total: Duration, limits: &LeakLimits) -> Ve
         by_subject.entry(&row.subject).or_default().push(row);
     }
     let resources: [(&str, Reading, f64); 3] = [
-        (
-            "resident bytes",
-            |row| row.resident_bytes,
-            limits.bytes_per_minute,
-        ),
+        (MEMORY, |row| row.resident_bytes, limits.bytes_per_minute),
         (
             "open files",
             |row| row.open_files,
@@ -81,19 +79,31 @@ pub(crate) fn find(rows: &[HostRow], total: Duration, limits: &LeakLimits) -> Ve
 }
 
 impl Leak {
+    pub(crate) fn verdict(&self) -> &'static str {
+        if self.is_over { "LEAK" } else { "steady" }
+    }
+
+    /// A number of this resource: megabytes of memory, or a count.
+    pub(crate) fn amount(&self, value: f64) -> String {
+        match self.resource == MEMORY {
+            true => format!("{:.2} MB", value / 1e6),
+            false => format!("{value:.2}"),
+        }
+    }
+
     pub(crate) fn describe(&self) -> String {
-        let verdict = if self.is_over { "LEAK" } else { "steady" };
         let end = self.hours_to_exhaustion.map_or_else(String::new, |hours| {
             format!(", memory full in {hours:.1} h")
         });
         format!(
-            "{verdict}: {} of {} grow by {:.2} per minute [{:.2}, {:.2}], limit {}{end} ({} minutes)",
+            "{}: {} of {} grow by {} per minute [{}, {}], limit {}{end} ({} minutes)",
+            self.verdict(),
             self.resource,
             self.subject,
-            self.slope.value,
-            self.slope.low,
-            self.slope.high,
-            self.limit_per_minute,
+            self.amount(self.slope.value),
+            self.amount(self.slope.low),
+            self.amount(self.slope.high),
+            self.amount(self.limit_per_minute),
             self.slope.points,
         )
     }
@@ -122,7 +132,7 @@ fn minute_medians(rows: &[&HostRow], of: Reading) -> Vec<(f64, f64)> {
 }
 
 fn hours_left(resource: &str, slope: Slope, latest: f64) -> Option<f64> {
-    if resource != "resident bytes" || slope.low <= 0.0 {
+    if resource != MEMORY || slope.low <= 0.0 {
         return None;
     }
     let memory = crate::fingerprint::of_this_machine(false).memory_bytes as f64;
@@ -159,10 +169,7 @@ mod tests {
     #[test]
     fn five_megabytes_a_minute_are_found_in_half_an_hour() {
         let leaks = find(&rows(5.0), Duration::from_secs(1_800), &LIMITS);
-        let memory = leaks
-            .iter()
-            .find(|leak| leak.resource == "resident bytes")
-            .unwrap();
+        let memory = leaks.iter().find(|leak| leak.resource == MEMORY).unwrap();
         assert!(memory.is_over, "{}", memory.describe());
         assert!((memory.slope.value / 1e6 - 5.0).abs() < 0.3);
         assert!(memory.hours_to_exhaustion.is_some());

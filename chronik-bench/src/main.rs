@@ -1,6 +1,7 @@
 //! Measures a Kafka-compatible cluster under honest load: parse, dispatch, exit code.
 
 mod audit;
+mod calibration;
 mod cli;
 mod client;
 mod clock;
@@ -10,8 +11,10 @@ mod compare;
 mod error;
 mod exit;
 mod fingerprint;
+mod import;
 mod leak;
 mod load;
+mod merge;
 mod model;
 mod native;
 mod output;
@@ -64,6 +67,7 @@ fn dispatch(cli: &Cli) -> Result<Exit, BenchError> {
         Some(Verb::Calibrate(arguments)) => commands::calibrate::run(arguments, &signals),
         Some(Verb::Doctor(arguments)) => commands::doctor::run(arguments),
         Some(Verb::Compare(arguments)) => commands::compare::run(arguments),
+        Some(Verb::Merge(arguments)) => commands::merge::run(arguments),
         Some(Verb::Report(arguments)) => commands::report::run(arguments),
         Some(Verb::Verify(arguments)) => commands::verify::run(arguments),
     }

@@ -5,9 +5,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::audit::Audit;
+use crate::calibration::Calibration;
 use crate::exit::Exit;
+use crate::leak::Leak;
+use crate::sampling::GENERATOR;
 use crate::statistics::Spread;
+use crate::units::grouped;
 
+/// The end of a window that the user ended.
+pub(crate) const INTERRUPTED: &str = "interrupted";
 pub(crate) const SCHEMA: &str = "chronik-bench/1";
 
 /// One result.
@@ -16,12 +22,17 @@ pub(crate) struct BenchResult {
     /// Always `chronik-bench/1`.
     pub(crate) schema: String,
     pub(crate) name: String,
+    /// Marks the records of this run in their topics: `verify` prints it.
+    pub(crate) run: String,
     /// The run was neither interrupted nor cut short.
     pub(crate) complete: bool,
     pub(crate) argv: Vec<String>,
     pub(crate) time: Time,
     pub(crate) tool: Tool,
     pub(crate) fingerprint: Fingerprint,
+    /// What the generator could do on this machine, if that was measured.
+    #[serde(default)]
+    pub(crate) calibration: Option<Calibration>,
     pub(crate) target: Target,
     pub(crate) workload: Workload,
     pub(crate) throughput: Throughput,
@@ -31,6 +42,9 @@ pub(crate) struct BenchResult {
     pub(crate) errors: Errors,
     pub(crate) integrity: Integrity,
     pub(crate) resources: Vec<Resource>,
+    /// How memory and handles of each process grew, if it was watched for long enough (soak).
+    #[serde(default)]
+    pub(crate) leaks: Vec<Leak>,
     /// Results of the same command, if it was repeated.
     pub(crate) repeats: Vec<String>,
     pub(crate) audit: Audit,
@@ -43,7 +57,7 @@ pub(crate) struct Time {
     pub(crate) warmup_s: f64,
     /// The divisor of all rates.
     pub(crate) window_s: f64,
-    /// `duration`, `messages`, `end-of-data` or `interrupted`.
+    /// `duration`, `messages`, `end-of-data`, `steady`, `interrupted`, or `running` if the tool was killed.
     pub(crate) window_end: String,
     /// From the end of the window until the last message was decided.
     pub(crate) drain_s: f64,
@@ -67,6 +81,9 @@ pub(crate) struct Fingerprint {
     pub(crate) cores: u32,
     pub(crate) memory_bytes: u64,
     pub(crate) kernel: String,
+    /// Of the fastest interface that says how fast it is, in 10^6 bytes.
+    #[serde(default)]
+    pub(crate) network_mb_per_second: Option<f64>,
     /// A broker runs on the same machine, so both compete for its cores.
     pub(crate) co_located: bool,
 }
@@ -219,7 +236,7 @@ pub(crate) struct Integrity {
 /// What one process cost within the window.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub(crate) struct Resource {
-    /// `generator`, `pid:N` or a metrics page.
+    /// `generator`, `broker N`, `pid:N` or a metrics page.
     pub(crate) subject: String,
     pub(crate) cores_used: f64,
     /// Processor seconds per 10^9 payload bytes of the headline direction.
@@ -240,7 +257,85 @@ pub(crate) struct Verdict {
     pub(crate) reasons: Vec<String>,
 }
 
+impl Workload {
+    /// What drives the load, in a few words.
+    pub(crate) fn load(&self) -> String {
+        match self.target_msgs_per_second {
+            Some(rate) => format!("{}, open, {}/s", self.mode, grouped(rate)),
+            None => format!("{}, closed, {}", self.mode, self.concurrency.unwrap_or(0)),
+        }
+    }
+}
+
+impl Integrity {
+    pub(crate) fn sentence(&self) -> String {
+        let growth = self
+            .offset_growth
+            .map_or("?".to_owned(), |growth| grouped(growth as f64));
+        let mut text = format!(
+            "{} records acknowledged, the logs grew by {growth} (verified by: {})",
+            grouped(self.acked as f64),
+            self.level
+        );
+        if let Some(read) = self.read {
+            let count = |found: Option<u64>| grouped(found.unwrap_or(0) as f64);
+            text.push_str(&format!(
+                "; {} read, {} lost, {} duplicated, {} reordered, {} corrupt",
+                grouped(read as f64),
+                count(self.lost),
+                count(self.duplicated),
+                count(self.reordered),
+                count(self.corrupt)
+            ));
+        }
+        text.push('.');
+        text
+    }
+}
+
 impl BenchResult {
+    /// What reports call it: the software if it is known, else the name.
+    pub(crate) fn label(&self) -> &str {
+        let software = self.target.software.as_deref();
+        software.unwrap_or(&self.name)
+    }
+
+    /// Somebody wanted it to end; what else it says of itself may be worse.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.time.window_end == INTERRUPTED
+    }
+
+    /// What speaks against this result by its own audit and account.
+    pub(crate) fn doubts(&self) -> (Exit, Vec<String>) {
+        let audit = self.audit.red().map(|entry| {
+            let reason = format!("audit: {}: {}", entry.name, entry.detail);
+            (Exit::Invalid, reason)
+        });
+        let violations = self.integrity.violations.iter();
+        let integrity =
+            violations.map(|violation| (Exit::Integrity, format!("integrity: {violation}")));
+        audit.chain(integrity).fold(
+            (Exit::Pass, Vec::new()),
+            |(exit, mut reasons), (worse, reason)| {
+                reasons.push(reason);
+                (exit.worst(worse), reasons)
+            },
+        )
+    }
+
+    /// What was sampled of the cluster.
+    pub(crate) fn brokers(&self) -> impl Iterator<Item = &Resource> {
+        self.resources
+            .iter()
+            .filter(|resource| resource.subject != GENERATOR)
+    }
+
+    pub(crate) fn generator(&self) -> Option<&Resource> {
+        self.resources
+            .iter()
+            .find(|resource| resource.subject == GENERATOR)
+    }
+
     pub(crate) fn headline_latency(&self) -> Option<(&str, &Latency)> {
         let name = self.latency_us.headline.as_deref()?;
         Some((name, self.latency_us.by_tag.get(name)?))

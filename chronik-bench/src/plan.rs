@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::cli::{LoadArguments, Mode, Verify};
 use crate::client::ClientSettings;
+use crate::clock::wall_now;
 use crate::error::BenchError;
 use crate::pacer::{Arrival, Pacing, Profile};
 use crate::workload::{KeySpec, SizeSpec};
@@ -15,6 +16,8 @@ const PRODUCERS_MAX: u32 = 256;
 const SPIN_CORES_MIN: usize = 5;
 const POOL_BYTES: usize = 64 << 20;
 const WARMUP: Duration = Duration::from_secs(5);
+/// What a killed tool may cost in the result; the rows of its seconds are never lost.
+pub(crate) const CHECKPOINT: Duration = Duration::from_secs(60);
 
 /// Everything a load needs to know.
 #[derive(Clone, Debug)]
@@ -41,14 +44,20 @@ pub(crate) struct Plan {
     pub(crate) warmup: Warmup,
     pub(crate) duration: Duration,
     pub(crate) messages: Option<u64>,
+    /// The window ends once the mean rate is known well enough.
+    pub(crate) until_steady: bool,
     pub(crate) drain: Duration,
     pub(crate) verify: Verify,
     pub(crate) metrics_urls: Vec<String>,
     pub(crate) host_sample: Vec<String>,
     pub(crate) pacing: Pacing,
     pub(crate) seed: u64,
+    /// Marks the records of this load among all others.
+    pub(crate) run: u64,
     /// Tells the tool's runs apart when a load is continued.
     pub(crate) incarnation: u32,
+    /// How often the result so far is written down.
+    pub(crate) checkpoint: Duration,
 }
 
 /// What decides when the next message leaves.
@@ -95,8 +104,8 @@ impl Plan {
             return Err(usage("--verify full needs messages of at least 48 bytes"));
         }
         let groups = match (arguments.groups, arguments.mode) {
-            (Some(groups), Mode::Fanout) => groups,
-            (Some(_), _) => return Err(usage("--groups is for --mode fanout")),
+            (Some(groups), Mode::Fanout | Mode::Connect) => groups,
+            (Some(_), _) => return Err(usage("--groups is for --mode fanout and connect")),
             (None, Mode::Fanout) => 3,
             (None, _) => 1,
         };
@@ -138,13 +147,16 @@ impl Plan {
             warmup: warmup(arguments)?,
             duration: arguments.duration,
             messages: arguments.messages,
+            until_steady: arguments.until_steady,
             drain: arguments.drain,
             verify: arguments.verify,
             metrics_urls: arguments.brokers_metrics.clone(),
             host_sample: arguments.host_sample.clone(),
             pacing: pacing(arguments.no_spin),
             seed: arguments.seed,
+            run: run_id(),
             incarnation: 0,
+            checkpoint: CHECKPOINT,
         })
     }
 
@@ -266,6 +278,14 @@ fn pacing(no_spin: bool) -> Pacing {
         true => Pacing::Sleep,
         false => Pacing::Spin,
     }
+}
+
+/// Unlikely to repeat, also between hosts that start at the same time.
+fn run_id() -> u64 {
+    let nanoseconds = wall_now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_nanos() as u64);
+    nanoseconds ^ fastrand::u64(..) << 48
 }
 
 fn usage(text: &str) -> BenchError {

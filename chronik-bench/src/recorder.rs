@@ -30,6 +30,8 @@ pub(crate) enum Tag {
     Lateness,
     Commit,
     Connect,
+    /// From asking to be in a group to having partitions of it.
+    GroupJoin,
     TopicCreate,
     TopicDelete,
     Metadata,
@@ -305,6 +307,7 @@ impl Tag {
             Self::Lateness => "lateness".into(),
             Self::Commit => "commit".into(),
             Self::Connect => "connect".into(),
+            Self::GroupJoin => "group-join".into(),
             Self::TopicCreate => "topic-create".into(),
             Self::TopicDelete => "topic-delete".into(),
             Self::Metadata => "metadata".into(),

@@ -11,7 +11,10 @@ use chronik_local::{Sample, probe};
 use serde::{Deserialize, Serialize};
 
 use crate::load::Shared;
+use crate::topic::BrokerAddress;
 
+/// What this process is called.
+pub(crate) const GENERATOR: &str = "generator";
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Names of a metrics page that are kept; a page may have thousands.
@@ -30,7 +33,7 @@ const LISTENING: &str = "0A";
 pub(crate) struct HostRow {
     /// Seconds since the start of the load.
     pub(crate) at_s: f64,
-    /// `generator`, `pid:N` or the address of a metrics page.
+    /// `generator`, `broker N`, `pid:N` or the address of a metrics page.
     pub(crate) subject: String,
     pub(crate) cpu_seconds: Option<f64>,
     pub(crate) resident_bytes: Option<f64>,
@@ -44,31 +47,30 @@ pub(crate) struct HostRow {
 /// Whom to look at.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Subjects {
-    pids: Vec<u32>,
+    /// Processes of this machine by their names in reports.
+    brokers: BTreeMap<u32, String>,
     urls: Vec<String>,
 }
 
 impl Subjects {
     /// `auto` finds the local processes that listen where clients are told to connect.
-    pub(crate) fn new(host_sample: &[String], urls: &[String], brokers: &[(String, u16)]) -> Self {
-        let mut pids = Vec::new();
+    pub(crate) fn new(host_sample: &[String], urls: &[String], brokers: &[BrokerAddress]) -> Self {
+        let mut found = BTreeMap::new();
         for text in host_sample {
             match text.strip_prefix("pid:").unwrap_or(text) {
-                "auto" => pids.extend(listeners(brokers)),
-                number => pids.extend(number.parse::<u32>()),
+                "auto" => found.extend(listeners(brokers)),
+                number => found.extend(number.parse().ok().map(|pid| (pid, format!("pid:{pid}")))),
             }
         }
-        pids.sort_unstable();
-        pids.dedup();
         Self {
-            pids,
+            brokers: found,
             urls: urls.to_vec(),
         }
     }
 
     /// Whether a broker runs on this machine, and so shares it with the generator.
     pub(crate) fn are_local(&self) -> bool {
-        !self.pids.is_empty()
+        !self.brokers.is_empty()
     }
 
     /// Looks once a second until the load is finished.
@@ -92,15 +94,13 @@ impl Subjects {
     }
 
     fn look(&self, at_s: f64) -> Vec<HostRow> {
-        let own = std::process::id();
-        let mut rows: Vec<HostRow> = std::iter::once(own)
-            .chain(self.pids.iter().copied())
-            .filter_map(|pid| {
-                let subject = match pid == own {
-                    true => "generator".to_owned(),
-                    false => format!("pid:{pid}"),
-                };
-                Some(HostRow::of_sample(at_s, subject, &Sample::of(pid).ok()?))
+        let own = std::iter::once((std::process::id(), GENERATOR));
+        let brokers = self.brokers.iter().map(|(pid, name)| (*pid, name.as_str()));
+        let mut rows: Vec<HostRow> = own
+            .chain(brokers)
+            .filter_map(|(pid, name)| {
+                let sample = Sample::of(pid).ok()?;
+                Some(HostRow::of_sample(at_s, name.to_owned(), &sample))
             })
             .collect();
         rows.extend(
@@ -158,28 +158,27 @@ fn parse_metrics(page: &str) -> BTreeMap<String, f64> {
         .collect()
 }
 
-/// Processes of this machine that listen on these ports, if the addresses are its own.
-fn listeners(brokers: &[(String, u16)]) -> Vec<u32> {
-    let ports: Vec<u16> = brokers
+/// Processes of this machine that listen where brokers do, if the addresses are its own.
+fn listeners(brokers: &[BrokerAddress]) -> BTreeMap<u32, String> {
+    let ports: BTreeMap<u16, i32> = brokers
         .iter()
-        .filter(|(host, port)| is_local(host, *port))
-        .map(|(_, port)| *port)
+        .filter(|broker| is_local(&broker.host, broker.port))
+        .map(|broker| (broker.port, broker.id))
         .collect();
     if ports.is_empty() {
-        return Vec::new();
+        return BTreeMap::new();
     }
-    let inodes: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
+    let sockets: BTreeMap<String, i32> = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()
         .filter_map(|path| fs::read_to_string(path).ok())
-        .flat_map(|table| listening_inodes(&table, &ports))
-        .map(|inode| format!("socket:[{inode}]"))
+        .flat_map(|table| listening_inodes(&table))
+        .filter_map(|(port, inode)| Some((format!("socket:[{inode}]"), *ports.get(&port)?)))
         .collect();
-    let Ok(processes) = fs::read_dir("/proc") else {
-        return Vec::new();
-    };
+    let processes = fs::read_dir("/proc").into_iter().flatten();
     processes
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter(|pid| *pid != std::process::id() && holds_one_of(*pid, &inodes))
+        .filter(|pid| *pid != std::process::id())
+        .filter_map(|pid| Some((pid, format!("broker {}", broker_of(pid, &sockets)?))))
         .collect()
 }
 
@@ -193,35 +192,27 @@ fn is_local(host: &str, port: u16) -> bool {
         .any(|address| std::net::TcpListener::bind((address.ip(), 0)).is_ok())
 }
 
-fn listening_inodes(table: &str, ports: &[u16]) -> Vec<String> {
-    let is_ours = |local: &str| {
-        local
-            .rsplit_once(':')
-            .and_then(|(_, port)| u16::from_str_radix(port, 16).ok())
-            .is_some_and(|port| ports.contains(&port))
-    };
+/// Ports that somebody listens on, each with the inode of its socket.
+fn listening_inodes(table: &str) -> Vec<(u16, String)> {
     table
         .lines()
         .skip(1)
         .filter_map(|line| {
             let fields: Vec<&str> = line.split_whitespace().collect();
             let (local, state, inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
-            (*state == LISTENING && is_ours(local)).then(|| (*inode).to_owned())
+            let (_, port) = local.rsplit_once(':')?;
+            let port = u16::from_str_radix(port, 16).ok()?;
+            (*state == LISTENING).then(|| (port, (*inode).to_owned()))
         })
         .collect()
 }
 
-fn holds_one_of(pid: u32, sockets: &[String]) -> bool {
-    let Ok(files) = fs::read_dir(format!("/proc/{pid}/fd")) else {
-        return false;
-    };
-    files
+/// The broker whose listening socket this process holds.
+fn broker_of(pid: u32, sockets: &BTreeMap<String, i32>) -> Option<i32> {
+    fs::read_dir(format!("/proc/{pid}/fd"))
+        .ok()?
         .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
-        .any(|target| {
-            sockets
-                .iter()
-                .any(|socket| target.as_os_str() == socket.as_str())
-        })
+        .find_map(|target| sockets.get(target.to_str()?).copied())
 }
 
 #[cfg(test)]
@@ -233,8 +224,8 @@ mod tests {
         let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
              0: 0100007F:2384 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1\n\
              1: 0100007F:2385 0100007F:9999 01 00000000:00000000 00:00000000 00000000     0        0 4712 1\n";
-        assert_eq!(listening_inodes(table, &[0x2384, 0x2385]), ["4711"]);
-        assert!(listening_inodes("garbage\nmore garbage", &[1]).is_empty());
+        assert_eq!(listening_inodes(table), [(0x2384, "4711".to_owned())]);
+        assert!(listening_inodes("garbage\nmore garbage").is_empty());
     }
 
     #[test]
@@ -249,7 +240,7 @@ mod tests {
     #[test]
     fn the_own_process_can_be_sampled() {
         let rows = Subjects::default().look(0.0);
-        assert_eq!(rows[0].subject, "generator");
+        assert_eq!(rows[0].subject, GENERATOR);
         assert!(rows[0].resident_bytes.unwrap() > 0.0);
     }
 }

@@ -28,6 +28,16 @@ impl Signals {
         self.interrupted.swap(false, Ordering::Relaxed)
     }
 
+    /// As SIGINT does.
+    pub(crate) fn interrupt(&self) {
+        self.interrupted.store(true, Ordering::Relaxed);
+    }
+
+    /// As SIGUSR1 does.
+    pub(crate) fn ask_for_snapshot(&self) {
+        self.snapshot.store(true, Ordering::Relaxed);
+    }
+
     pub(crate) fn take_snapshot(&self) -> bool {
         self.snapshot.swap(false, Ordering::Relaxed)
     }

@@ -28,6 +28,8 @@ pub(crate) struct ClientStatistics {
     pub(crate) throttle_us: Spread,
     pub(crate) batch_bytes: Spread,
     pub(crate) batch_messages: Spread,
+    /// Most callbacks that ever waited for a poll thread.
+    pub(crate) reply_queue_max: u64,
     /// Latest cumulative counts by client.
     latest: BTreeMap<String, Counts>,
     pub(crate) reports: u64,
@@ -51,6 +53,8 @@ impl ClientStatistics {
             return;
         };
         self.reports += 1;
+        let waiting = u64::try_from(report.replyq).unwrap_or(0);
+        self.reply_queue_max = self.reply_queue_max.max(waiting);
         let mut counts = Counts {
             wire_sent: report.tx_bytes,
             wire_received: report.rx_bytes,

@@ -17,9 +17,9 @@ use crate::clock;
 use crate::collect::{Interval, Row};
 use crate::error::BenchError;
 use crate::model::BenchResult;
-use crate::recorder::Tracks;
 use crate::sampling::HostRow;
 
+const RESULT: &str = "result.json";
 /// What a crash of the machine may cost.
 const SYNC_EVERY: Duration = Duration::from_secs(10);
 
@@ -84,31 +84,27 @@ impl Store {
         write_line(&mut self.hosts, row, &mut self.problem);
     }
 
-    /// Writes the result; replaced as a whole, so that a reader never sees half of it.
-    pub(crate) fn result(&mut self, result: &BenchResult) -> Result<PathBuf, BenchError> {
+    /// Writes the final result.
+    pub(crate) fn result(&mut self, result: &BenchResult) -> Result<(), BenchError> {
         let outcome = self.flush();
         self.keep(outcome);
         if let Some(problem) = self.problem.take() {
             return Err(problem);
         }
-        let path = self.dir.join("result.json");
-        write_result(&path, result)?;
-        Ok(path)
+        self.write_result(result)
     }
 
-    /// What has been measured so far, on request.
-    pub(crate) fn snapshot(&mut self, so_far: &Tracks) -> Option<PathBuf> {
-        let latencies: serde_json::Map<String, serde_json::Value> = so_far
-            .iter()
-            .map(|(tag, histogram)| (tag.name(), json!(crate::summary::latency_of(histogram))))
-            .collect();
-        let path = self.dir.join("snapshot.json");
-        fs::write(
-            &path,
-            format!("{:#}\n", serde_json::Value::Object(latencies)),
-        )
-        .ok()?;
-        Some(path)
+    /// Writes the result so far.
+    pub(crate) fn checkpoint(&mut self, so_far: &BenchResult) {
+        if let Err(problem) = self.write_result(so_far)
+            && self.problem.is_none()
+        {
+            self.problem = Some(problem);
+        }
+    }
+
+    fn write_result(&self, result: &BenchResult) -> Result<(), BenchError> {
+        write_result(&self.dir.join(RESULT), result)
     }
 
     fn write_log_header(&mut self, started: SystemTime) {
@@ -150,22 +146,46 @@ impl Store {
     }
 }
 
-/// Writes through a neighbour file and a rename.
+/// Replaces the result as a whole, so that a reader never sees half of it.
 pub(crate) fn write_result(path: &Path, result: &BenchResult) -> Result<(), BenchError> {
-    let text = serde_json::to_string_pretty(result).expect("a result is plain data");
+    write_json(path, result)
+}
+
+/// Writes any state of a command that can be resumed.
+pub(crate) fn write_json(path: &Path, state: &impl Serialize) -> Result<(), BenchError> {
+    let text = serde_json::to_string_pretty(state).expect("a state is plain data");
     let neighbour = path.with_extension("json.part");
     fs::write(&neighbour, format!("{text}\n")).map_err(BenchError::file("write", &neighbour))?;
     fs::rename(&neighbour, path).map_err(BenchError::file("rename", &neighbour))
 }
 
+pub(crate) fn read_json<State: serde::de::DeserializeOwned>(
+    path: &Path,
+) -> Result<State, BenchError> {
+    let text = fs::read_to_string(path).map_err(BenchError::file("read", path))?;
+    serde_json::from_str(&text).map_err(|source| BenchError::NotAResult {
+        path: path.to_path_buf(),
+        source,
+    })
+}
+
 /// Reads a result from its file or its folder.
 pub(crate) fn read_result(path: &Path) -> Result<BenchResult, BenchError> {
     let file = match path.is_dir() {
-        true => path.join("result.json"),
+        true => path.join(RESULT),
         false => path.to_path_buf(),
     };
-    let text = fs::read_to_string(&file).map_err(BenchError::file("read", &file))?;
-    serde_json::from_str(&text).map_err(|source| BenchError::NotAResult { path: file, source })
+    read_json(&file)
+}
+
+/// Writes rows as [`read_rows`] reads them.
+pub(crate) fn write_lines(path: &Path, lines: &[impl Serialize]) -> Result<(), BenchError> {
+    let mut text = String::new();
+    for line in lines {
+        text.push_str(&serde_json::to_string(line).expect("a row is plain data"));
+        text.push('\n');
+    }
+    fs::write(path, text).map_err(BenchError::file("write", path))
 }
 
 /// All rows of a result's folder; a line cut off by a crash ends them.
@@ -253,7 +273,8 @@ fn write_line(
     }
 }
 
-fn plain(name: &str) -> String {
+/// A name that needs no quoting in a file system.
+pub(crate) fn plain(name: &str) -> String {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
     name.chars()
         .map(|letter| if is_plain(letter) { letter } else { '-' })

@@ -6,14 +6,15 @@ use hdrhistogram::Histogram;
 use rdkafka::util::get_rdkafka_version;
 
 use crate::audit;
+use crate::calibration::Calibration;
 use crate::cli::{Mode, Verify};
 use crate::clock;
 use crate::exit::Exit;
 use crate::fingerprint;
 use crate::load::{EndReason, Measurement};
 use crate::model::{
-    Batches, BenchResult, Decomposition, Errors, Integrity, Latency, LatencySection, RateSpread,
-    Resource, SCHEMA, Target, Throughput, Time, Tool, Verdict, Workload,
+    Batches, BenchResult, Decomposition, Errors, INTERRUPTED, Integrity, Latency, LatencySection,
+    RateSpread, Resource, SCHEMA, Target, Throughput, Time, Tool, Verdict, Workload,
 };
 use crate::plan::{Drive, Plan};
 use crate::recorder::Tag;
@@ -31,6 +32,7 @@ pub(crate) struct Label<'a> {
     pub(crate) name: &'a str,
     pub(crate) software: Option<&'a str>,
     pub(crate) cluster_id: Option<String>,
+    pub(crate) calibration: Option<Calibration>,
 }
 
 /// Puts a result together and lets the audit judge it.
@@ -44,7 +46,9 @@ pub(crate) fn summarize(
     let mut result = BenchResult {
         schema: SCHEMA.to_owned(),
         name: label.name.to_owned(),
-        complete: measurement.end != EndReason::Interrupted && measurement.has_window,
+        run: format!("{:016x}", plan.run),
+        complete: measurement.has_window
+            && !matches!(measurement.end, EndReason::Interrupted | EndReason::Running),
         argv: std::env::args().collect(),
         time: time(measurement),
         tool: Tool {
@@ -67,11 +71,14 @@ pub(crate) fn summarize(
         },
         errors: errors(measurement),
         integrity: integrity(plan, measurement),
+        calibration: label.calibration.clone(),
         resources: resources(measurement, &throughput),
         throughput,
         ..BenchResult::default()
     };
-    result.audit = audit::audit(plan, measurement, &result);
+    if measurement.end != EndReason::Running {
+        result.audit = audit::audit(plan, measurement, &result);
+    }
     result.verdict = verdict(&result, measurement);
     result
 }
@@ -81,7 +88,9 @@ fn time(measurement: &Measurement) -> Time {
         EndReason::Duration => "duration",
         EndReason::Messages => "messages",
         EndReason::EndOfData => "end-of-data",
-        EndReason::Interrupted => "interrupted",
+        EndReason::Steady => "steady",
+        EndReason::Interrupted => INTERRUPTED,
+        EndReason::Running => "running",
     };
     let drain_ns = measurement
         .drained_ns
@@ -124,7 +133,7 @@ fn target(
     }
 }
 
-fn workload(plan: &Plan) -> Workload {
+pub(crate) fn workload(plan: &Plan) -> Workload {
     let (load_loop, rate, arrival, concurrency, max_outstanding) = match &plan.drive {
         Drive::Closed { concurrency } => ("closed", None, None, Some(*concurrency), None),
         Drive::Open {
@@ -146,9 +155,17 @@ fn workload(plan: &Plan) -> Workload {
         arrival,
         concurrency,
         max_outstanding,
-        producers: plan.producers,
-        consumers: plan.consumers,
-        groups: plan.groups,
+        producers: if plan.has_producers() {
+            plan.producers
+        } else {
+            0
+        },
+        consumers: if plan.has_consumers() {
+            plan.consumers
+        } else {
+            0
+        },
+        groups: if plan.has_consumers() { plan.groups } else { 0 },
         message_bytes_mean: plan.size.mean_bytes(),
         entropy: plan.entropy,
         key: format!("{:?}", plan.key),
@@ -181,7 +198,7 @@ fn throughput(plan: &Plan, measurement: &Measurement) -> Throughput {
         false => 0.0,
     };
     let is_consume = plan.mode == Mode::Consume;
-    let load_s = measurement.drained_ns as f64 / 1e9;
+    let load_s = measurement.drained_ns.max(measurement.window_end_ns) as f64 / 1e9;
     let wire =
         measurement.statistics.wire_sent_bytes() + measurement.statistics.wire_received_bytes();
     let msgs_per_second = per_second(totals.window_acked);
@@ -457,24 +474,27 @@ fn resource(subject: &str, rows: &[&HostRow], throughput: &Throughput) -> Resour
 fn verdict(result: &BenchResult, measurement: &Measurement) -> Verdict {
     let mut exit = Exit::Pass;
     let mut reasons = Vec::new();
-    if measurement.end == EndReason::Interrupted {
+    let cut_short = match measurement.end {
+        EndReason::Interrupted => Some("the run was interrupted"),
+        EndReason::Running => Some("the run had not ended when this was written"),
+        _ => None,
+    };
+    if let Some(reason) = cut_short {
         exit = exit.worst(Exit::Interrupted);
-        reasons.push("the run was interrupted".to_owned());
+        reasons.push(reason.to_owned());
     }
     if !measurement.has_window {
         reasons.push("the window never opened, so there is no number".to_owned());
     }
-    for entry in result.audit.red() {
-        exit = exit.worst(Exit::Invalid);
-        reasons.push(format!("audit: {}: {}", entry.name, entry.detail));
-    }
-    for violation in &result.integrity.violations {
-        exit = exit.worst(Exit::Integrity);
-        reasons.push(format!("integrity: {violation}"));
-    }
+    let (doubt, doubts) = result.doubts();
+    exit = exit.worst(doubt);
+    reasons.extend(doubts);
     Verdict {
         exit: Some(exit),
         code: exit.code(),
         reasons,
     }
 }
+
+#[cfg(test)]
+mod tests;

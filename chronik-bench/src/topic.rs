@@ -98,6 +98,13 @@ impl Cluster {
         }))
     }
 
+    /// The topic as it is; an error if it is not there.
+    pub(crate) fn existing_topic(&self, name: &str) -> Result<TopicLayout, BenchError> {
+        self.layout(name)?.ok_or_else(|| BenchError::NoTopic {
+            topic: name.to_owned(),
+        })
+    }
+
     /// The topic as it is, created first where it is missing: auto-creation would give one partition at one replica.
     pub(crate) fn ensure_topic(
         &self,
@@ -106,13 +113,11 @@ impl Cluster {
         replication_factor: Option<u32>,
         creates: bool,
     ) -> Result<TopicLayout, BenchError> {
+        if !creates {
+            return self.existing_topic(name);
+        }
         if let Some(layout) = self.layout(name)? {
             return Ok(layout);
-        }
-        if !creates {
-            return Err(BenchError::NoTopic {
-                topic: name.to_owned(),
-            });
         }
         let brokers = self.brokers()?.len() as u32;
         let replicas = replication_factor.unwrap_or(brokers.clamp(1, 3));

@@ -18,7 +18,7 @@ use kafka_protocol::messages::{BrokerId, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::records::RecordBatchDecoder;
 
-use crate::support::{JAVA_CLIENTS, java, python, server, test_dir};
+use crate::support::{JAVA_CLIENTS, choice, java, python, server, test_dir};
 use crate::wire::Wire;
 
 const TOPIC: &str = "kills";
@@ -214,12 +214,7 @@ fn kill_at_random(cluster: &mut Cluster) -> u32 {
 }
 
 fn length() -> Duration {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a test binary has no other way to be given a length"
-    )]
-    let minutes = std::env::var("CHRONIK_KILL_MINUTES");
-    let minutes = minutes.ok().and_then(|text| text.parse::<f64>().ok());
+    let minutes = choice("CHRONIK_KILL_MINUTES").and_then(|text| text.parse::<f64>().ok());
     minutes.map_or(SAMPLE, |minutes| Duration::from_secs_f64(minutes * 60.0))
 }
 

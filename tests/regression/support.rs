@@ -100,12 +100,16 @@ impl Drop for Broker {
 
 /// Whether the drivers are being proven against Apache Kafka.
 pub(crate) fn is_kafka_the_target() -> bool {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a test binary has no other way to be given a choice"
-    )]
-    let target = std::env::var("CHRONIK_TEST_TARGET");
-    target.is_ok_and(|target| target == "kafka")
+    choice("CHRONIK_TEST_TARGET").is_some_and(|target| target == "kafka")
+}
+
+/// What whoever started the tests has chosen.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test binary has no other way to be given a choice"
+)]
+pub(crate) fn choice(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// The server of this checkout, built once.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use chronik_local::{target_dir, workspace_dir};
@@ -54,11 +54,19 @@ pub(crate) fn run_watched(
     ended(step, status)
 }
 
-/// Builds the server as a user would run it.
-pub(crate) fn release_server() -> Result<PathBuf, XtaskError> {
-    let mut build = cargo(&["build", "--release", "-p", "chronik-server"]);
-    run("build chronik-server (release)", &mut build)?;
-    Ok(target_dir().join("release/chronik-server"))
+/// The server that was named, or this checkout's, built as a user would run it.
+pub(crate) fn server(named: Option<&Path>) -> Result<PathBuf, XtaskError> {
+    match named {
+        Some(server) => Ok(server.to_path_buf()),
+        None => release("chronik-server"),
+    }
+}
+
+/// Builds one of our programs as a user would run it.
+pub(crate) fn release(program: &str) -> Result<PathBuf, XtaskError> {
+    let mut build = cargo(&["build", "--release", "-p", program]);
+    run(&format!("build {program} (release)"), &mut build)?;
+    Ok(target_dir().join("release").join(program))
 }
 
 /// A folder under the build directory, made if need be.

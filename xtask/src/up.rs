@@ -16,9 +16,8 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> Outcome {
-    let program = step::release_server()?;
-    let mut build = step::cargo(&["build", "--release", "-p", "chronikctl"]);
-    step::run("build chronikctl (release)", &mut build)?;
+    let program = step::release("chronik-server")?;
+    step::release("chronikctl")?;
     let nodes = options.nodes.to_string();
     let mut up = tool();
     up.args(["cluster", "up", "--nodes", &nodes, "--program"])

@@ -127,6 +127,31 @@ fn a_starved_generator_is_caught() {
 }
 
 #[test]
+fn more_than_the_network_carries_is_caught() {
+    let change = |facts: &mut Facts| {
+        facts.network_mb_per_second = Some(125.0);
+        facts.wire_mb_per_second = 251.0;
+    };
+    assert_eq!(reds(change), ["within the network's speed"]);
+    let change = |facts: &mut Facts| {
+        facts.network_mb_per_second = Some(125.0);
+        facts.wire_mb_per_second = 251.0;
+        facts.is_co_located = true;
+    };
+    assert!(reds(change).is_empty(), "loopback is not the network");
+}
+
+#[test]
+fn a_generator_that_measures_itself_is_amber() {
+    let change = |facts: &mut Facts| facts.ceiling_msgs_per_second = Some(12_000.0);
+    assert_eq!(ambers(change), ["below the generator's ceiling"]);
+    assert_eq!(
+        ambers(|facts| facts.reply_queue_max = 1_001),
+        ["acknowledgements are taken at once"]
+    );
+}
+
+#[test]
 fn a_stepped_clock_is_caught() {
     assert_eq!(reds(|facts| facts.drift_us = -1e6), ["clocks agree"]);
 }

@@ -2,38 +2,24 @@
 
 use std::time::Duration;
 
-use crate::cli::{LoadArguments, Mode, OutputArguments, RunArguments};
-use crate::commands::run::{publish, run_plan};
+use crate::cli::{LoadArguments, Mode};
+use crate::commands::run::Part;
 use crate::error::BenchError;
-use crate::exit::Exit;
 use crate::plan::{Plan, Warmup};
-use crate::signals::Signals;
 
 /// Messages outstanding while the backlog is written: its speed is not what is measured.
 const FILL_CONCURRENCY: u32 = 10_000;
 
-pub(crate) fn run(arguments: &RunArguments, signals: &Signals) -> Result<Exit, BenchError> {
-    let load = &arguments.load;
-    let stages = [
-        ("fill", fill(load)?),
-        ("drain", drain(load)?),
-        ("drain-under-load", drain_under_load(load)?),
-    ];
-    let mut exit = Exit::Pass;
-    for (stage, plan) in stages {
-        let output = OutputArguments {
-            name: format!("{}-{stage}", arguments.output.name),
-            ..arguments.output.clone()
-        };
-        let done = run_plan(&plan, &output, None, signals)?;
-        publish(&done.result, &output)?;
-        let verdict = done.result.verdict.exit.unwrap_or(Exit::Pass);
-        exit = exit.worst(verdict);
-        if verdict == Exit::Interrupted {
-            break;
-        }
-    }
-    Ok(exit)
+pub(super) fn parts(load: &LoadArguments) -> Result<Vec<Part>, BenchError> {
+    let part = |name, plan| Part {
+        name: Some(name),
+        plan,
+    };
+    Ok(vec![
+        part("fill", fill(load)?),
+        part("drain", drain(load)?),
+        part("drain-under-load", drain_under_load(load)?),
+    ])
 }
 
 fn fill(load: &LoadArguments) -> Result<Plan, BenchError> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::cli::{BaselineArguments, BaselineVerb};
+use crate::cli::{BaselineArguments, BaselineVerb, NewBaseline};
 use crate::clock::{utc, wall_now};
 use crate::commands::compare::read_group;
 use crate::compare::RUNS_MIN;
@@ -20,30 +20,34 @@ use crate::units::grouped;
 
 /// One promotion: the newest line of a file is the baseline.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Promotion {
+pub(crate) struct Promotion {
     promoted_utc: String,
-    results: Vec<BenchResult>,
+    /// The highest rate that the cluster could bear, as find-max found it.
+    #[serde(default)]
+    pub(crate) maximum_per_second: Option<f64>,
+    pub(crate) results: Vec<BenchResult>,
 }
 
 pub(crate) fn run(arguments: &BaselineArguments) -> Result<Exit, BenchError> {
     let dir = &arguments.baselines;
     match &arguments.verb {
-        BaselineVerb::Save { name, results } => {
+        BaselineVerb::Save(new) => {
+            let name = &new.name;
             if file(dir, name).exists() {
                 return Err(BenchError::Usage(format!(
                     "baseline {name} is there; `baseline promote` moves it"
                 )));
             }
-            append(dir, name, results)?;
+            append(dir, new)?;
         }
-        BaselineVerb::Promote { name, results } => append(dir, name, results)?,
+        BaselineVerb::Promote(new) => append(dir, new)?,
         BaselineVerb::List => {
             for name in names(dir)? {
                 describe(&name, &history(dir, &name)?);
             }
         }
         BaselineVerb::Show { name } => {
-            let text = serde_json::to_string_pretty(&load(dir, name)?).expect("plain data");
+            let text = serde_json::to_string_pretty(&load(dir, name)?.results).expect("plain data");
             output::line(&text);
         }
         BaselineVerb::History { name } => {
@@ -59,23 +63,24 @@ pub(crate) fn run(arguments: &BaselineArguments) -> Result<Exit, BenchError> {
     Ok(Exit::Pass)
 }
 
-/// The results of the current baseline of this machine.
-pub(crate) fn load(dir: &Path, name: &str) -> Result<Vec<BenchResult>, BenchError> {
+/// The current baseline of this machine.
+pub(crate) fn load(dir: &Path, name: &str) -> Result<Promotion, BenchError> {
     let path = file(dir, name);
-    history(dir, name)?
-        .pop()
-        .map(|promotion| promotion.results)
-        .ok_or(BenchError::NoResults(path))
+    history(dir, name)?.pop().ok_or(BenchError::NoResults(path))
 }
 
-fn append(dir: &Path, name: &str, results: &[PathBuf]) -> Result<(), BenchError> {
-    let results = read_group(results)?;
+fn append(dir: &Path, new: &NewBaseline) -> Result<(), BenchError> {
+    let name = &new.name;
+    let results = read_group(&new.results)?;
     check(&results)?;
     let path = file(dir, name);
     let parent = path.parent().expect("a baseline lies in a folder");
     fs::create_dir_all(parent).map_err(BenchError::file("make the folder", parent))?;
     let promotion = Promotion {
         promoted_utc: utc(wall_now()),
+        maximum_per_second: new
+            .maximum
+            .map(|rate| rate.messages_per_second(results[0].workload.message_bytes_mean)),
         results,
     };
     let line = serde_json::to_string(&promotion).expect("results are plain data");

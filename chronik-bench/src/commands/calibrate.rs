@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use clap::Parser;
 use rdkafka::mocking::MockCluster;
-use serde::Serialize;
 
+use crate::calibration::{self, Calibration};
 use crate::cli::{CalibrateArguments, Cli};
 use crate::commands::run::run_plan;
 use crate::error::BenchError;
 use crate::exit::Exit;
-use crate::model::{BenchResult, Fingerprint};
+use crate::model::BenchResult;
 use crate::output;
 use crate::plan::{Plan, Warmup};
 use crate::signals::Signals;
+use crate::store;
 use crate::units::{grouped, latency};
 
 const TOPIC: &str = "calibrate";
@@ -21,20 +22,6 @@ const PARTITIONS: i32 = 6;
 const CEILING_CONCURRENCY: u32 = 20_000;
 const FLOOR_RATE: u32 = 1_000;
 const WARMUP: Duration = Duration::from_secs(2);
-
-/// The numbers of a machine; a lower bound, because the mock shares the processor.
-#[derive(Debug, Serialize)]
-struct Calibration {
-    fingerprint: Fingerprint,
-    message_bytes: f64,
-    ceiling_msgs_per_second: f64,
-    ceiling_msgs_per_second_per_core: f64,
-    ceiling_cores_used: f64,
-    cpu_s_per_million_msgs: f64,
-    floor_p50_us: f64,
-    floor_p99_us: f64,
-    lateness_p99_us: f64,
-}
 
 pub(crate) fn run(arguments: &CalibrateArguments, signals: &Signals) -> Result<Exit, BenchError> {
     let mock = MockCluster::new(i32::try_from(arguments.mock_brokers).unwrap_or(1))
@@ -57,11 +44,10 @@ pub(crate) fn run(arguments: &CalibrateArguments, signals: &Signals) -> Result<E
         &format!("--rate {FLOOR_RATE} --linger-ms 0 --message-size {size} --producers 1"),
         signals,
     )?;
-    let calibration = calibration(&ceiling, &floor);
+    let calibration = summarize(&ceiling, &floor);
     print(&calibration);
-    let path = arguments.output.out.join("calibration.json");
-    let text = serde_json::to_string_pretty(&calibration).expect("numbers are plain data");
-    std::fs::write(&path, format!("{text}\n")).map_err(BenchError::file("write", &path))?;
+    let path = calibration::path(&arguments.output.out);
+    store::write_json(&path, &calibration)?;
     output::line(&format!("wrote {}", path.display()));
     Ok(Exit::Pass)
 }
@@ -80,19 +66,22 @@ fn measure(
     let mut plan = Plan::of(&cli.run.load)?;
     plan.duration = arguments.duration;
     plan.warmup = Warmup::Fixed(WARMUP);
-    Ok(run_plan(&plan, &arguments.output, Some("librdkafka mock"), signals)?.result)
+    let done = run_plan(&plan, &arguments.output, Some("librdkafka mock"), signals)?;
+    match done.result.is_interrupted() {
+        true => Err(BenchError::Interrupted),
+        false => Ok(done.result),
+    }
 }
 
-fn calibration(ceiling: &BenchResult, floor: &BenchResult) -> Calibration {
-    let generator = ceiling
-        .resources
-        .iter()
-        .find(|resource| resource.subject == "generator");
-    let cores = generator.map_or(f64::NAN, |resource| resource.cores_used);
+fn summarize(ceiling: &BenchResult, floor: &BenchResult) -> Calibration {
+    let cores = ceiling
+        .generator()
+        .map_or(f64::NAN, |resource| resource.cores_used);
     let rate = ceiling.throughput.msgs_per_second;
     let by_tag = &floor.latency_us.by_tag;
     let found = by_tag.get("ack-response").cloned().unwrap_or_default();
     Calibration {
+        measured_utc: ceiling.time.started_utc.clone(),
         fingerprint: ceiling.fingerprint.clone(),
         message_bytes: ceiling.workload.message_bytes_mean,
         ceiling_msgs_per_second: rate,

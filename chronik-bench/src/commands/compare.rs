@@ -7,6 +7,7 @@ use crate::cli::CompareArguments;
 use crate::compare::{Comparison, Gates, Outcome, compare};
 use crate::error::BenchError;
 use crate::exit::Exit;
+use crate::import::import;
 use crate::model::BenchResult;
 use crate::output;
 use crate::store::read_result;
@@ -14,6 +15,7 @@ use crate::units::grouped;
 
 pub(crate) fn run(arguments: &CompareArguments) -> Result<Exit, BenchError> {
     let gates: Gates = arguments.fail_on.parse()?;
+    let gates = gates.below(arguments.maximum.map(|maximum| maximum as f64));
     let read = |paths: &String| read_group(&split(paths));
     let base = read(&arguments.base)?;
     let candidate = read(&arguments.candidate)?;
@@ -38,7 +40,11 @@ fn split(paths: &str) -> Vec<PathBuf> {
 pub(crate) fn read_group(paths: &[PathBuf]) -> Result<Vec<BenchResult>, BenchError> {
     let mut results = Vec::new();
     for path in paths {
-        if path.is_file() || path.join("result.json").is_file() {
+        if path.is_file() {
+            results.push(read_file(path)?);
+            continue;
+        }
+        if path.join("result.json").is_file() {
             results.push(read_result(path)?);
             continue;
         }
@@ -51,6 +57,15 @@ pub(crate) fn read_group(paths: &[PathBuf]) -> Result<Vec<BenchResult>, BenchErr
             paths.first().cloned().unwrap_or_default(),
         )),
         false => Ok(results),
+    }
+}
+
+/// A result of ours, or one of another tool.
+fn read_file(path: &Path) -> Result<BenchResult, BenchError> {
+    let text = fs::read_to_string(path).map_err(BenchError::file("read", path))?;
+    match import(&text) {
+        Some(result) => Ok(result),
+        None => read_result(path),
     }
 }
 

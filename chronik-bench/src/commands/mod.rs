@@ -6,6 +6,7 @@ pub(crate) mod calibrate;
 pub(crate) mod compare;
 pub(crate) mod doctor;
 pub(crate) mod find_max;
+pub(crate) mod merge;
 pub(crate) mod ratio;
 pub(crate) mod report;
 pub(crate) mod run;

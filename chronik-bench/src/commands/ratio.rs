@@ -22,7 +22,7 @@ pub(crate) fn run(arguments: &RatioArguments, signals: &Signals) -> Result<Exit,
         };
         for (side, is_cluster) in sides {
             let result = run_side(arguments, side, is_cluster, signals)?;
-            if result.verdict.exit == Some(Exit::Interrupted) {
+            if result.is_interrupted() {
                 return Ok(Exit::Interrupted);
             }
             match is_cluster {

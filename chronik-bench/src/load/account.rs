@@ -33,6 +33,8 @@ pub(crate) struct RunAccounts {
     pub(crate) runs: BTreeMap<u64, LedgerReport>,
     pub(crate) corrupt: Tally,
     pub(crate) foreign: u64,
+    /// Sequences before the first one that was met of each writer: retention may have taken them.
+    pub(crate) before_first: u64,
 }
 
 /// The judged account and what is outside of it.
@@ -97,6 +99,7 @@ impl RunAccounts {
         }
         for ((run, producer, incarnation), (first, last)) in spans {
             let ledger = ledgers.entry(run).or_default();
+            accounts.before_first += first;
             for seq in first..=last {
                 ledger.acknowledged(Value {
                     producer,

@@ -13,7 +13,7 @@ use super::Stage;
 use super::account::AccountEvent;
 use super::delivery::{self, Deliveries};
 use super::gate::Gate;
-use super::operations::{Connector, TopicWorker};
+use super::operations::{Connector, Joiner, TopicWorker};
 use super::reader::{self, Positions, Reader, ReaderDesk, ReaderStatus};
 use super::round_trip::RoundTripper;
 use super::sender::{Sender, TransactionState};
@@ -70,7 +70,6 @@ impl Crew {
     pub(crate) fn muster(
         plan: &Plan,
         stage: &Stage<'_>,
-        run: u64,
         places: &BTreeMap<String, u32>,
         outlets: Outlets,
     ) -> Result<Self, BenchError> {
@@ -80,7 +79,7 @@ impl Crew {
             places,
             outlets,
             crew: Self {
-                shared: Arc::new(Shared::new(run)),
+                shared: Arc::new(Shared::new(plan.run)),
                 gates: Vec::new(),
                 readers: Vec::new(),
                 reader_partitions: 0,
@@ -409,6 +408,16 @@ impl Muster<'_> {
                 worker: index,
             };
             self.add_driver(move || move || connector.run());
+        }
+        for group in 0..self.plan.groups {
+            let joiner = Joiner {
+                client: self.plan.client.clone(),
+                group: format!("chronik-bench-{:x}-join-{group}", self.crew.shared.run),
+                topics: self.plan.topics.clone(),
+                shared: self.crew.shared(),
+                recorder: self.recorder(),
+            };
+            self.add_servant(move || joiner.run());
         }
         Ok(())
     }

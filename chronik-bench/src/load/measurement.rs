@@ -19,7 +19,11 @@ pub(crate) enum EndReason {
     Messages,
     /// The end of the topic.
     EndOfData,
+    /// The mean rate is known well enough.
+    Steady,
     Interrupted,
+    /// It has not ended: these are the numbers so far.
+    Running,
 }
 
 /// How many messages were outstanding, looked at from outside.
@@ -34,7 +38,6 @@ pub(crate) struct Gauge {
 /// Everything that was counted and timed.
 #[derive(Debug, Default)]
 pub(crate) struct Measurement {
-    pub(crate) run: u64,
     pub(crate) started: Option<std::time::SystemTime>,
     pub(crate) window_start_ns: u64,
     pub(crate) window_end_ns: u64,

@@ -24,11 +24,9 @@ pub(crate) use read_back::ReadBack;
 pub(crate) use shared::Shared;
 
 use crate::cli::{Mode, Verify};
-use crate::clock::wall_now;
 use crate::collect::{Interval, Row};
 use crate::error::BenchError;
 use crate::plan::Plan;
-use crate::recorder::Tracks;
 use crate::sampling::{HostRow, Subjects};
 use crate::signals::Signals;
 use crate::topic::{Cluster, Offsets, TopicLayout};
@@ -47,8 +45,10 @@ pub(crate) trait Sink {
     fn phase(&mut self, phase: &str);
     fn interval(&mut self, interval: &Interval, row: &Row);
     fn host(&mut self, row: &HostRow);
-    /// The user asked what has been measured so far.
-    fn snapshot(&mut self, so_far: &Tracks);
+    /// What has been measured so far, from the first second on: a tool that is killed leaves this behind.
+    fn checkpoint(&mut self, so_far: &Measurement);
+    /// The same, because the user asked.
+    fn snapshot(&mut self, so_far: &Measurement);
 }
 
 /// A cluster, topics that are there, and who is to be told.
@@ -64,14 +64,14 @@ pub(crate) fn execute(
     stage: &Stage<'_>,
     sink: &mut dyn Sink,
 ) -> Result<Measurement, BenchError> {
-    let run = run_id();
     let brokers = stage.cluster.brokers()?;
-    let addresses: Vec<(String, u16)> = brokers
-        .iter()
-        .map(|broker| (broker.host.clone(), broker.port))
-        .collect();
-    let subjects = Subjects::new(&plan.host_sample, &plan.metrics_urls, &addresses);
-    let offsets_before = end_offsets(plan, stage)?;
+    let subjects = Subjects::new(&plan.host_sample, &plan.metrics_urls, &brokers);
+    let before = Measurement {
+        brokers,
+        is_co_located: subjects.are_local(),
+        offsets_before: end_offsets(plan, stage)?,
+        ..Measurement::default()
+    };
     let places = places(stage.topics);
     let (snapshots, snapshots_taken) = sync_channel(SNAPSHOTS_MAX);
     let (statistics, statistics_taken) = sync_channel(STATISTICS_MAX);
@@ -83,7 +83,7 @@ pub(crate) fn execute(
         statistics,
         account: account.clone(),
     };
-    let mut crew = Crew::muster(plan, stage, run, &places, outlets)?;
+    let mut crew = Crew::muster(plan, stage, &places, outlets)?;
     let inlets = Inlets {
         snapshots: snapshots_taken,
         statistics: statistics_taken,
@@ -98,12 +98,9 @@ pub(crate) fn execute(
             let subjects = &subjects;
             scope.spawn(move || subjects.watch(&shared, &host_rows))
         };
-        let mut measurement = Watch::new(plan, &crew, clock).run(&inlets, stage.signals, sink);
+        let mut measurement =
+            Watch::new(plan, &crew, clock, before).run(&inlets, stage.signals, sink);
         watcher.join().expect("the sampler does not panic");
-        measurement.run = run;
-        measurement.brokers = brokers;
-        measurement.is_co_located = subjects.are_local();
-        measurement.offsets_before = offsets_before;
         // A cluster that is gone by now has no offsets to compare with, and the load is still worth a report.
         measurement.offsets_after = end_offsets(plan, stage).unwrap_or_default();
         if let Some(account) = account {
@@ -132,7 +129,7 @@ fn read_back(
         client: &plan.client,
         from: &measurement.offsets_before,
         to: &measurement.offsets_after,
-        run: Some(measurement.run),
+        run: Some(plan.run),
         places,
         patience: READ_BACK_PATIENCE,
     };
@@ -157,14 +154,6 @@ pub(crate) fn places(topics: &[TopicLayout]) -> BTreeMap<String, u32> {
             (topic.name.clone(), first)
         })
         .collect()
-}
-
-/// Unlikely to repeat, also between hosts that start at the same time.
-fn run_id() -> u64 {
-    let nanoseconds = wall_now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |since| since.as_nanos() as u64);
-    nanoseconds ^ fastrand::u64(..) << 48
 }
 
 #[cfg(test)]

@@ -1,11 +1,19 @@
-//! Loads without records: connections that come and go, topics that are created, looked up and deleted.
+//! Loads without records: connections and group members that come and go, topics that are created, looked up and deleted.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
+use rdkafka::error::KafkaError;
+
+use super::delivery::client_error_name;
 use super::shared::Shared;
+use crate::client::ClientSettings;
 use crate::error::BenchError;
 use crate::pacer::{Pacing, Schedule};
 use crate::recorder::{Recorder, Tag};
@@ -16,6 +24,9 @@ const CONNECT_BOUND: Duration = Duration::from_secs(10);
 /// ApiVersions (18) version 0, correlation id 7, client id "bench".
 const API_VERSIONS: &[u8] = b"\x00\x00\x00\x0f\x00\x12\x00\x00\x00\x00\x00\x07\x00\x05bench";
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// Kafka waits three seconds for further members of a new group.
+const JOIN_BOUND_NS: u64 = 60_000_000_000;
+const JOIN_SLICE: Duration = Duration::from_millis(5);
 
 /// Opens a connection, asks for the versions, closes it, and so on.
 pub(crate) struct Connector {
@@ -38,6 +49,21 @@ pub(crate) struct TopicWorker {
     pub(crate) replicas: u32,
     pub(crate) operations: Option<u64>,
     pub(crate) worker: u32,
+}
+
+/// Joins a group, leaves it, and so on.
+pub(crate) struct Joiner {
+    pub(crate) client: ClientSettings,
+    pub(crate) group: String,
+    pub(crate) topics: Vec<String>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) recorder: Recorder,
+}
+
+/// Notices when the group has given partitions.
+#[derive(Default)]
+struct Membership {
+    has_joined: AtomicBool,
 }
 
 pub(crate) fn addresses(brokers: &[BrokerAddress]) -> Vec<SocketAddr> {
@@ -88,6 +114,72 @@ impl Connector {
             }
             self.pacing.spend(due_ns - now_ns);
         }
+    }
+}
+
+impl ClientContext for Membership {
+    fn log(&self, _level: RDKafkaLogLevel, _facility: &str, _message: &str) {
+        // What goes wrong ends in the bound on joining, which is counted.
+    }
+}
+
+impl ConsumerContext for Membership {
+    fn post_rebalance(&self, _consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if matches!(rebalance, Rebalance::Assign(_)) {
+            self.has_joined.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Joiner {
+    pub(crate) fn run(mut self) {
+        let clock = self.shared.clock();
+        while !self.shared.is_stopped() && clock.now_ns() < self.shared.window.end_ns() {
+            let begin_ns = clock.now_ns();
+            let phase = self.shared.window.phase_of(begin_ns);
+            let outcome = self.join(begin_ns + JOIN_BOUND_NS);
+            let Some(outcome) = outcome else {
+                return;
+            };
+            let when = (begin_ns, phase);
+            done(
+                &mut self.recorder,
+                &self.shared,
+                Tag::GroupJoin,
+                when,
+                outcome,
+            );
+        }
+    }
+
+    /// Becomes a member and leaves again; `None` if the load ended meanwhile.
+    fn join(&mut self, deadline_ns: u64) -> Option<Result<(), String>> {
+        let clock = self.shared.clock();
+        let consumer: Result<BaseConsumer<Membership>, KafkaError> = self
+            .client
+            .consumer(&self.group)
+            .create_with_context(Membership::default());
+        let topics: Vec<&str> = self.topics.iter().map(String::as_str).collect();
+        let consumer = match consumer.and_then(|consumer| {
+            consumer.subscribe(&topics)?;
+            Ok(consumer)
+        }) {
+            Ok(consumer) => consumer,
+            Err(error) => return Some(Err(client_error_name(&error))),
+        };
+        while !consumer.context().has_joined.load(Ordering::Relaxed) {
+            // Records are of no interest here.
+            let _ = consumer.poll(JOIN_SLICE);
+            let now_ns = clock.now_ns();
+            self.recorder.rotate(now_ns);
+            if self.shared.is_stopped() {
+                return None;
+            }
+            if now_ns > deadline_ns {
+                return Some(Err("NotJoined".to_owned()));
+            }
+        }
+        Some(Ok(()))
     }
 }
 

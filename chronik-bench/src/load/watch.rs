@@ -29,6 +29,11 @@ const WARMUP_MAX_NS: u64 = 120_000_000_000;
 /// The rate is steady when so many seconds in a row differ by so little.
 const STEADY_SECONDS: usize = 5;
 const STEADY_VARIATION: f64 = 0.05;
+/// The mean rate is known when its interval is so narrow, after so many seconds at the earliest.
+const KNOWN_TO: f64 = 0.02;
+const KNOWN_SECONDS_MIN: usize = 10;
+const Z_95: f64 = 1.96;
+const WINDOW: &str = "window";
 /// The window opens a moment later than it is decided, so that no message is judged by two rules.
 const OPENING_LEAD_NS: u64 = 20_000_000;
 const GAUGE_BATCH: usize = 100;
@@ -58,8 +63,8 @@ pub(crate) struct Watch<'a> {
     collector: Collector,
     stage: Stage,
     end: EndReason,
-    rows: Vec<Row>,
     gauge: GaugeSamples,
+    next_checkpoint_ns: u64,
     measurement: Measurement,
 }
 
@@ -76,7 +81,8 @@ struct GaugeSamples {
 }
 
 impl<'a> Watch<'a> {
-    pub(crate) fn new(plan: &'a Plan, crew: &'a Crew, clock: Clock) -> Self {
+    /// What is known of the cluster before the load goes into the measurement.
+    pub(crate) fn new(plan: &'a Plan, crew: &'a Crew, clock: Clock, before: Measurement) -> Self {
         Self {
             plan,
             crew,
@@ -85,11 +91,11 @@ impl<'a> Watch<'a> {
             collector: Collector::new(crew.sources()),
             stage: Stage::Loading,
             end: EndReason::Duration,
-            rows: Vec::new(),
             gauge: GaugeSamples::default(),
+            next_checkpoint_ns: 0,
             measurement: Measurement {
                 started: Some(clock.wall_origin()),
-                ..Measurement::default()
+                ..before
             },
         }
     }
@@ -117,7 +123,13 @@ impl<'a> Watch<'a> {
                 self.interrupt(now_ns, sink);
             }
             if signals.take_snapshot() {
-                sink.snapshot(&self.collector.window);
+                self.fill(EndReason::Running);
+                sink.snapshot(&self.measurement);
+            }
+            if now_ns >= self.next_checkpoint_ns {
+                self.next_checkpoint_ns = now_ns + self.plan.checkpoint.as_nanos() as u64;
+                self.fill(EndReason::Running);
+                sink.checkpoint(&self.measurement);
             }
             self.advance(now_ns, sink);
             if let Stage::Finishing { since_ns } = self.stage
@@ -147,7 +159,7 @@ impl<'a> Watch<'a> {
         while let Some(interval) = self.collector.next_closed(now_s) {
             let row = interval.row(self.phase_of(interval.second), self.crew.outstanding());
             sink.interval(&interval, &row);
-            self.rows.push(row);
+            self.measurement.rows.push(row);
         }
     }
 
@@ -190,6 +202,11 @@ impl<'a> Watch<'a> {
     fn is_load_over(&mut self, now_ns: u64) -> bool {
         let window = &self.shared.window;
         if now_ns >= window.end_ns() {
+            return true;
+        }
+        if self.plan.until_steady && self.knows_rate() {
+            window.close(now_ns);
+            self.end = EndReason::Steady;
             return true;
         }
         if self.plan.mode == Mode::Consume {
@@ -240,18 +257,23 @@ impl<'a> Watch<'a> {
         if self.shared.window.start_ns() != u64::MAX {
             return;
         }
-        let rates: Vec<f64> = self
-            .rows
-            .iter()
+        let rates: Vec<f64> = rates(self.measurement.rows.iter())
             .rev()
             .take(STEADY_SECONDS)
-            .map(|row| (row.acked + row.consumed) as f64)
             .collect();
         let is_steady =
             rates.len() == STEADY_SECONDS && stats::variation(&rates) < STEADY_VARIATION;
         if is_steady || now_ns > WARMUP_MAX_NS {
             open_window(&self.shared.window, self.plan, now_ns + OPENING_LEAD_NS);
         }
+    }
+
+    /// Whether the 95 % interval of the mean rate is narrow.
+    fn knows_rate(&self) -> bool {
+        let rows = self.measurement.rows.iter();
+        let rates: Vec<f64> = rates(rows.filter(|row| row.phase == WINDOW)).collect();
+        let error = stats::variation(&rates) / (rates.len() as f64).sqrt();
+        rates.len() >= KNOWN_SECONDS_MIN && Z_95 * error < KNOWN_TO
     }
 
     fn unread(&self) -> u64 {
@@ -276,7 +298,7 @@ impl<'a> Watch<'a> {
         if start_ns < window.start_ns() {
             "warmup"
         } else if start_ns < window.end_ns() {
-            "window"
+            WINDOW
         } else {
             "drain"
         }
@@ -289,26 +311,39 @@ impl<'a> Watch<'a> {
         if self.measurement.drained_ns == 0 {
             self.measurement.drained_ns = self.clock.now_ns();
         }
-        let window = &self.shared.window;
-        let totals = self.collector.totals;
         if matches!(self.end, EndReason::Messages | EndReason::EndOfData) {
             // What ended the load was a message, not a clock.
-            window.close(totals.last_completion_ns + 1);
+            let last_ns = self.collector.totals.last_completion_ns;
+            self.shared.window.close(last_ns + 1);
         }
-        let mut measurement = self.measurement;
-        measurement.has_window =
-            window.start_ns() < window.end_ns() && window.start_ns() < self.clock.now_ns();
+        self.fill(self.end);
+        self.measurement
+    }
+
+    /// Puts into the measurement what has been collected by now.
+    fn fill(&mut self, end: EndReason) {
+        let now_ns = self.clock.now_ns();
+        let window = &self.shared.window;
+        let measurement = &mut self.measurement;
+        measurement.has_window = window.start_ns() < window.end_ns() && window.start_ns() < now_ns;
         measurement.window_start_ns = window.start_ns();
-        measurement.window_end_ns = window.end_ns();
-        measurement.end = self.end;
-        measurement.totals = totals;
-        measurement.window = self.collector.window;
-        measurement.errors = self.collector.errors;
-        measurement.rows = self.rows;
+        measurement.window_end_ns = match end {
+            EndReason::Running => window.end_ns().min(now_ns),
+            _ => window.end_ns(),
+        };
+        measurement.end = end;
+        measurement.totals = self.collector.totals;
+        measurement.window = self.collector.window.clone();
+        measurement.errors = self.collector.errors.clone();
         measurement.gauge = self.gauge.summary();
         measurement.drift_us = self.clock.drift_us();
-        measurement
     }
+}
+
+fn rates<'a>(
+    rows: impl DoubleEndedIterator<Item = &'a Row>,
+) -> impl DoubleEndedIterator<Item = f64> {
+    rows.map(|row| (row.acked + row.consumed) as f64)
 }
 
 /// A warm-up of known length is decided before the clock starts, so that the very first message is judged by it.

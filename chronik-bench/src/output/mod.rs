@@ -1,5 +1,6 @@
 //! The only place that prints: results to standard output, progress to standard error.
 
+mod live;
 mod progress;
 mod summary;
 
@@ -20,11 +21,16 @@ pub(crate) fn note(text: &str) {
 
 /// An error with everything that caused it.
 pub(crate) fn error(error: &dyn std::error::Error) {
+    note(&format!("error: {}", chain(error)));
+}
+
+/// The words of an error and of everything that caused it.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
         text.push_str(&format!(": {cause}"));
         source = cause.source();
     }
-    note(&format!("error: {text}"));
+    text
 }

@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle as BarStyle};
 
+use super::live::{Live, News};
 use super::note;
 use crate::cli::ProgressStyle;
 use crate::collect::Row;
+use crate::error::BenchError;
+use crate::sampling::HostRow;
+use crate::signals::Signals;
 use crate::units::{grouped, latency};
 
 /// One view of a running load.
@@ -17,6 +21,7 @@ pub(crate) struct Progress {
 }
 
 enum View {
+    Live(Live),
     Bar(ProgressBar),
     Lines,
     Json,
@@ -25,24 +30,34 @@ enum View {
 
 impl Progress {
     /// `expected` is how long warm-up and window take together, if that is known.
-    pub(crate) fn new(style: ProgressStyle, expected: Option<Duration>) -> Self {
+    pub(crate) fn new(
+        style: ProgressStyle,
+        title: &str,
+        expected: Option<Duration>,
+        signals: &Signals,
+    ) -> Result<Self, BenchError> {
         let is_terminal = io::stderr().is_terminal();
         let view = match style {
+            ProgressStyle::Tui => {
+                let live = Live::open(title, expected, signals);
+                View::Live(live.map_err(|problem| BenchError::Usage(format!("--tui: {problem}")))?)
+            }
             ProgressStyle::Auto if is_terminal => View::Bar(bar(expected)),
             ProgressStyle::Auto | ProgressStyle::Lines => View::Lines,
             ProgressStyle::Bar => View::Bar(bar(expected)),
             ProgressStyle::Json => View::Json,
             ProgressStyle::None => View::None,
         };
-        Self {
+        Ok(Self {
             view,
             phase: String::new(),
-        }
+        })
     }
 
     pub(crate) fn phase(&mut self, phase: &str) {
         phase.clone_into(&mut self.phase);
         match &self.view {
+            View::Live(live) => live.tell(News::Phase(phase.to_owned())),
             View::Bar(bar) => bar.set_prefix(self.phase.clone()),
             View::Lines => note(&format!("-- {phase}")),
             View::Json => note(&serde_json::json!({ "phase": phase }).to_string()),
@@ -50,8 +65,20 @@ impl Progress {
         }
     }
 
+    /// Something that does not change the phase.
+    pub(crate) fn remark(&self, text: &str) {
+        match &self.view {
+            View::Live(live) => live.tell(News::Remark(text.to_owned())),
+            View::Bar(bar) => bar.println(text),
+            View::Lines => note(&format!("-- {text}")),
+            View::Json => note(&serde_json::json!({ "remark": text }).to_string()),
+            View::None => {}
+        }
+    }
+
     pub(crate) fn row(&mut self, row: &Row) {
         match &self.view {
+            View::Live(live) => live.tell(News::Row(Box::new(row.clone()))),
             View::Bar(bar) => {
                 bar.set_position(row.second + 1);
                 bar.set_message(describe(row));
@@ -70,10 +97,19 @@ impl Progress {
         }
     }
 
-    pub(crate) fn finish(&self) {
+    /// Only the live view has room for it.
+    pub(crate) fn host(&self, row: &HostRow) {
+        if let View::Live(live) = &self.view {
+            live.tell(News::Host(Box::new(row.clone())));
+        }
+    }
+
+    /// Gives the terminal back.
+    pub(crate) fn finish(&mut self) {
         if let View::Bar(bar) = &self.view {
             bar.finish_and_clear();
         }
+        self.view = View::None;
     }
 }
 

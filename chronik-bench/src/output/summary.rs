@@ -54,8 +54,27 @@ pub(crate) fn print_summary(result: &BenchResult) {
         ));
     }
     line(&format!("  latency from  {}", result.latency_us.basis));
+    print_decomposition(result);
     print_costs(result);
+    for leak in &result.leaks {
+        line(&format!("  growth        {}", leak.describe()));
+    }
     print_judgement(result);
+}
+
+/// The first question about any latency is whose it is.
+fn print_decomposition(result: &BenchResult) {
+    let parts = &result.decomposition_us;
+    if parts.network_and_broker.count == 0 {
+        return;
+    }
+    line(&format!(
+        "  of a request  {} in the client's queue, {} at its socket, {} in network and broker (means; {} messages per batch)",
+        latency(parts.client_queue.mean),
+        latency(parts.client_socket.mean),
+        latency(parts.network_and_broker.mean),
+        grouped(result.batches.messages.mean),
+    ));
 }
 
 fn print_costs(result: &BenchResult) {
@@ -82,14 +101,8 @@ fn print_costs(result: &BenchResult) {
 
 fn print_judgement(result: &BenchResult) {
     let integrity = &result.integrity;
-    if let (Some(read), Some(lost)) = (integrity.read, integrity.lost) {
-        line(&format!(
-            "  integrity     {} acknowledged, {read} read, {lost} lost, {} duplicated, {} reordered, {} corrupt",
-            integrity.acked,
-            integrity.duplicated.unwrap_or(0),
-            integrity.reordered.unwrap_or(0),
-            integrity.corrupt.unwrap_or(0),
-        ));
+    if integrity.read.is_some() {
+        line(&format!("  integrity     {}", integrity.sentence()));
     }
     for remark in integrity.allowed.iter().chain(&integrity.violations) {
         line(&format!("                {remark}"));

@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 
+use super::table::Table;
+use super::tables;
 use crate::audit::Light;
 use crate::model::BenchResult;
-use crate::units::{grouped, latency};
+use crate::units::grouped;
 
 /// The whole report.
 pub(crate) fn text(result: &BenchResult) -> String {
@@ -18,6 +20,13 @@ pub(crate) fn text(result: &BenchResult) -> String {
     overview(&mut text, result);
     latencies(&mut text, result);
     costs(&mut text, result);
+    if !result.leaks.is_empty() {
+        let _ = write!(
+            text,
+            "\n## Growth\n\n{}",
+            tables::leaks(&result.leaks).markdown()
+        );
+    }
     audit(&mut text, result);
     settings(&mut text, result);
     text
@@ -27,14 +36,10 @@ fn overview(text: &mut String, result: &BenchResult) {
     let workload = &result.workload;
     let target = &result.target;
     let throughput = &result.throughput;
-    let load = match workload.target_msgs_per_second {
-        Some(rate) => format!("open loop, {} msg/s", grouped(rate)),
-        None => format!("closed loop of {}", workload.concurrency.unwrap_or(0)),
-    };
     let _ = write!(
         text,
         "\n| | |\n|---|---|\n| started | {} |\n| target | {} brokers at {}, {} topics, {} partitions, RF {} |\n\
-         | load | {}, {load}, {} byte messages, {} producers, {} consumers |\n\
+         | load | {}, {} byte messages, {} producers, {} consumers |\n\
          | window | {:.1} s after {:.1} s of warm-up, ended by {} |\n\
          | acknowledged | {} msg/s, {:.1} MB/s |\n| consumed | {} msg/s, {:.1} MB/s |\n\
          | errors | {} failed, {} open at the end |\n| machine | {}, {} cores, {}, class {}{} |\n",
@@ -44,7 +49,7 @@ fn overview(text: &mut String, result: &BenchResult) {
         target.topics,
         target.partitions,
         target.replication_factor,
-        workload.mode,
+        workload.load(),
         workload.message_bytes_mean,
         workload.producers,
         workload.consumers,
@@ -72,63 +77,15 @@ fn overview(text: &mut String, result: &BenchResult) {
 fn latencies(text: &mut String, result: &BenchResult) {
     let _ = write!(
         text,
-        "\n## Latency from {}\n\n| | count | mean | p50 | p90 | p99 | p99.9 | p99.99 | max |\n|---|---|---|---|---|---|---|---|---|\n",
-        result.latency_us.basis
-    );
-    let brokers = result
-        .latency_us
-        .by_broker
-        .iter()
-        .map(|(id, found)| (format!("broker {id}"), found));
-    let tags = result
-        .latency_us
-        .by_tag
-        .iter()
-        .map(|(tag, found)| (tag.clone(), found));
-    for (name, found) in tags.chain(brokers) {
-        let _ = writeln!(
-            text,
-            "| {name} | {} | {} | {} | {} | {} | {} | {} | {} |",
-            grouped(found.count as f64),
-            latency(found.mean),
-            latency(found.p50),
-            latency(found.p90),
-            latency(found.p99),
-            latency(found.p999),
-            latency(found.p9999),
-            latency(found.max),
-        );
-    }
-    let parts = &result.decomposition_us;
-    let _ = writeln!(
-        text,
-        "\nMean per request, as librdkafka sees it: {} in the client's queue, {} at its socket, {} in network and broker; {:.0} messages per batch.",
-        latency(parts.client_queue.mean),
-        latency(parts.client_socket.mean),
-        latency(parts.network_and_broker.mean),
-        result.batches.messages.mean,
+        "\n## Latency from {}\n\n{}\n{}",
+        result.latency_us.basis,
+        tables::latencies(result).markdown(),
+        tables::decomposition(&[result]).markdown(),
     );
 }
 
 fn costs(text: &mut String, result: &BenchResult) {
-    text.push_str(
-        "\n## Cost\n\n| process | cores | CPU s/GB | CPU s/million | resident MB | disk MB/s | files | threads |\n|---|---|---|---|---|---|---|---|\n",
-    );
-    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}"));
-    for resource in &result.resources {
-        let _ = writeln!(
-            text,
-            "| {} | {:.2} | {} | {} | {:.0} | {} | {} | {} |",
-            resource.subject,
-            resource.cores_used,
-            number(resource.cpu_s_per_gb),
-            number(resource.cpu_s_per_million_msgs),
-            resource.resident_max_bytes / 1e6,
-            number(resource.disk_written_mb_per_second),
-            resource.open_files_max,
-            resource.threads_max,
-        );
-    }
+    let _ = write!(text, "\n## Cost\n\n{}", tables::costs(&[result]).markdown());
 }
 
 fn audit(text: &mut String, result: &BenchResult) {
@@ -143,15 +100,7 @@ fn audit(text: &mut String, result: &BenchResult) {
         let _ = writeln!(text, "| {light} | {} | {} |", entry.name, entry.detail);
     }
     let integrity = &result.integrity;
-    let _ = writeln!(
-        text,
-        "\nIntegrity ({}): {} acknowledged, logs grew by {}.",
-        integrity.level,
-        integrity.acked,
-        integrity
-            .offset_growth
-            .map_or("?".to_owned(), |growth| growth.to_string()),
-    );
+    let _ = writeln!(text, "\n{}", integrity.sentence());
     for remark in integrity
         .violations
         .iter()
@@ -163,14 +112,16 @@ fn audit(text: &mut String, result: &BenchResult) {
 }
 
 fn settings(text: &mut String, result: &BenchResult) {
+    let mut properties = Table::new(["property", "value"]);
+    for (key, value) in &result.workload.client_config {
+        properties.row([key.clone(), value.clone()]);
+    }
     let _ = write!(
         text,
-        "\n## Settings\n\nchronik-bench {}, librdkafka {}\n\n```\n{}\n```\n\n| property | value |\n|---|---|\n",
+        "\n## Settings\n\nchronik-bench {}, librdkafka {}\n\n```\n{}\n```\n\n{}",
         result.tool.version,
         result.tool.librdkafka,
-        result.argv.join(" ")
+        result.argv.join(" "),
+        properties.markdown()
     );
-    for (key, value) in &result.workload.client_config {
-        let _ = writeln!(text, "| {key} | {value} |");
-    }
 }

@@ -1,12 +1,17 @@
 //! Reports for people: Markdown to paste, and one HTML page that needs nothing but itself.
 
+mod charts;
+mod csv;
 mod html;
 mod markdown;
 mod svg;
+mod table;
+mod tables;
 
-pub(crate) use html::page;
+pub(crate) use html::{Section, comparison, page, sheet};
 pub(crate) use markdown::text;
 pub(crate) use svg::{Chart, Series};
+pub(crate) use table::Table;
 
 use std::fs;
 use std::path::Path;
@@ -33,20 +38,16 @@ impl Story {
         })
     }
 
-    /// As [`Self::read`], also if the tool died before it could write a result.
-    pub(crate) fn read_parts(dir: &Path) -> Result<Self, BenchError> {
-        Ok(Self {
-            result: store::read_result(dir).unwrap_or_default(),
-            rows: store::read_rows(dir, "intervals.ndjson")?,
-            hosts: store::read_rows(dir, "hosts.ndjson")?,
-        })
-    }
-
-    /// How plots call it: the software if it is known, else the name.
     pub(crate) fn label(&self) -> &str {
-        let software = self.result.target.software.as_deref();
-        software.unwrap_or(&self.result.name)
+        self.result.label()
     }
+}
+
+/// Writes the seconds of a result as a table for other programs.
+pub(crate) fn write_csv(dir: &Path) -> Result<(), BenchError> {
+    let rows: Vec<Row> = store::read_rows(dir, "intervals.ndjson")?;
+    let path = dir.join("intervals.csv");
+    fs::write(&path, csv::intervals(&rows)).map_err(BenchError::file("write", &path))
 }
 
 /// Writes both reports into the folder of a result.

@@ -9,6 +9,8 @@ const RIGHT: f64 = 16.0;
 const TOP: f64 = 30.0;
 const BOTTOM: f64 = 40.0;
 const TICKS: usize = 5;
+const X_TICKS: f64 = 8.0;
+const COLUMNS: usize = 600;
 /// Distinguishable also by people who see colours differently, and in print.
 const COLOURS: [&str; 8] = [
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#000000",
@@ -30,7 +32,9 @@ pub(crate) struct Chart {
     pub(crate) x_label: String,
     pub(crate) y_label: String,
     pub(crate) is_log_y: bool,
-    /// Explicit ticks of the x axis with their texts; evenly spaced numbers without.
+    /// How a value of the y axis is written.
+    pub(crate) y_text: fn(f64) -> String,
+    /// Explicit ticks of the x axis with their texts; round numbers without.
     pub(crate) x_ticks: Vec<(f64, String)>,
     /// Shaded stretch: the window that counts.
     pub(crate) highlight: Option<(f64, f64)>,
@@ -124,19 +128,12 @@ impl Chart {
                  <text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
                 LEFT - 6.0,
                 y + 4.0,
-                short(value)
+                (self.y_text)(value)
             );
         }
-        let even: Vec<(f64, String)> = (0..=TICKS)
-            .map(|step| {
-                let value = scale.x.0 + (scale.x.1 - scale.x.0) * step as f64 / TICKS as f64;
-                (value, short(value))
-            })
-            .collect();
-        let ticks = if self.x_ticks.is_empty() {
-            &even
-        } else {
-            &self.x_ticks
+        let ticks = match self.x_ticks.is_empty() {
+            true => scale.x_ticks(),
+            false => self.x_ticks.clone(),
         };
         for (value, text) in ticks.iter().filter(|(value, _)| *value <= scale.x.1) {
             let _ = writeln!(
@@ -191,6 +188,18 @@ impl Scale {
         HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
     }
 
+    /// Round numbers, about as many as there is room for.
+    fn x_ticks(&self) -> Vec<(f64, String)> {
+        let (low, high) = self.x;
+        let step = round_up((high - low) / X_TICKS);
+        let first = (low / step).ceil() as i64;
+        let last = (high / step).floor() as i64;
+        (first..=last)
+            .map(|number| number as f64 * step)
+            .map(|value| (value, short(value)))
+            .collect()
+    }
+
     fn y_ticks(&self) -> Vec<f64> {
         match self.is_log_y {
             true => {
@@ -208,17 +217,19 @@ impl Scale {
 
 fn draw_line(svg: &mut String, scale: &Scale, series: &Series) {
     let mut path = String::new();
-    let drawable = series
+    let drawable: Vec<(f64, f64)> = series
         .points
         .iter()
-        .filter(|(x, y)| x.is_finite() && y.is_finite() && (!scale.is_log_y || *y > 0.0));
-    for (x, y) in drawable {
+        .copied()
+        .filter(|(x, y)| x.is_finite() && y.is_finite() && (!scale.is_log_y || *y > 0.0))
+        .collect();
+    for (x, y) in thinned(&drawable) {
         let step = if path.is_empty() { 'M' } else { 'L' };
         let _ = write!(
             path,
             "{step}{:.1} {:.1}",
-            scale.place_x(*x),
-            scale.place_y(*y)
+            scale.place_x(x),
+            scale.place_y(y)
         );
     }
     if path.is_empty() {
@@ -231,6 +242,24 @@ fn draw_line(svg: &mut String, scale: &Scale, series: &Series) {
         dash(series),
         escape(&series.name)
     );
+}
+
+/// At most two points for each column: a day has more seconds than a chart has pixels, and peaks must stay.
+fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    if points.len() <= 2 * COLUMNS {
+        return points.to_vec();
+    }
+    let by_height = |one: &(f64, f64), other: &(f64, f64)| one.1.total_cmp(&other.1);
+    points
+        .chunks(points.len().div_ceil(COLUMNS))
+        .flat_map(|column| {
+            let lowest = column.iter().copied().min_by(by_height);
+            let highest = column.iter().copied().max_by(by_height);
+            let mut kept: Vec<(f64, f64)> = lowest.into_iter().chain(highest).collect();
+            kept.sort_by(|one, other| one.0.total_cmp(&other.0));
+            kept
+        })
+        .collect()
 }
 
 fn colour(series: &Series) -> &'static str {
@@ -255,7 +284,7 @@ fn round_up(value: f64) -> f64 {
 }
 
 /// `1500000` is `1.5M`.
-fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     let (scaled, unit) = match value.abs() {
         size if size >= 1e9 => (value / 1e9, "G"),
         size if size >= 1e6 => (value / 1e6, "M"),
@@ -285,6 +314,7 @@ mod tests {
             x_label: "s".into(),
             y_label: "us".into(),
             is_log_y,
+            y_text: short,
             x_ticks: Vec::new(),
             highlight: Some((1.0, 2.0)),
             series: vec![Series {
@@ -301,7 +331,7 @@ mod tests {
         let svg = chart(vec![(0.0, 1.0), (1.0, 1_500.0)], false).render();
         assert!(svg.contains("a &lt;title&gt;") && svg.contains("p99 &amp; max"));
         assert!(svg.contains("<path d=\"M74.0"));
-        assert!(svg.contains(">2k</text>"));
+        assert!(svg.contains(">2k</text>") && svg.contains(">0.25</text>"));
     }
 
     #[test]
@@ -318,6 +348,17 @@ mod tests {
                 .render()
                 .contains("NaN")
         );
+    }
+
+    #[test]
+    fn a_day_fits_and_keeps_its_peak() {
+        let day = (0..86_400).map(|second| (f64::from(second), 1.0));
+        let mut points: Vec<(f64, f64)> = day.collect();
+        points[50_000].1 = 9.0;
+        let kept = thinned(&points);
+        assert!(kept.len() <= 2 * COLUMNS);
+        assert!(kept.contains(&(50_000.0, 9.0)));
+        assert!(kept.is_sorted_by(|one, other| one.0 <= other.0));
     }
 
     #[test]

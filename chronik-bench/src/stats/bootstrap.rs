@@ -16,6 +16,15 @@ pub(crate) struct Interval {
 }
 
 impl Interval {
+    /// Of nothing.
+    pub(crate) fn unknown() -> Self {
+        Self {
+            low: f64::NAN,
+            value: f64::NAN,
+            high: f64::NAN,
+        }
+    }
+
     pub(crate) fn excludes(&self, value: f64) -> bool {
         self.low > value || self.high < value
     }

@@ -8,7 +8,9 @@ const Z: f64 = 1.96;
 const POINTS_MAX: usize = 1_500;
 
 /// Theil-Sen: the median of the slopes of all pairs, with Sen's interval; Mann-Kendall's z beside it.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub(crate) struct Slope {
     pub(crate) low: f64,
     pub(crate) value: f64,

@@ -5,6 +5,7 @@
 
 mod chronik;
 mod cluster;
+pub mod contender;
 mod error;
 pub mod foreign;
 mod host;
@@ -23,6 +24,6 @@ pub use error::LocalError;
 pub use host::Host;
 pub use kafka::KafkaOptions;
 pub use node::Node;
-pub use paths::{target_dir, workspace_dir};
+pub use paths::{checkout_commit, target_dir, workspace_dir};
 pub use ports::free_port;
 pub use process::{Launch, Process, Sample, process_exists, terminate};

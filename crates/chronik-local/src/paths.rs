@@ -2,6 +2,10 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::error::LocalError;
+use crate::foreign;
 
 /// The root of the checkout this library was built from.
 pub fn workspace_dir() -> PathBuf {
@@ -23,4 +27,12 @@ pub fn target_dir() -> PathBuf {
                 .map(Path::to_path_buf)
         })
         .unwrap_or_else(|| workspace_dir().join("target"))
+}
+
+/// The commit of this checkout, with a mark if it has changes: the name under which measurements are kept.
+pub fn checkout_commit() -> Result<String, LocalError> {
+    let mut git = Command::new("git");
+    git.current_dir(workspace_dir())
+        .args(["describe", "--always", "--dirty", "--abbrev=10"]);
+    Ok(foreign::run("git describe", &mut git)?.trim().to_owned())
 }

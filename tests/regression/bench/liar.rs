@@ -24,6 +24,8 @@ const FRAME_BYTES_MAX: usize = 64 << 20;
 pub(super) enum Lie {
     None,
     FlipBit,
+    /// A record is replaced by one that nobody knows.
+    LoseRecord,
     /// A record is replaced by the one before it.
     RepeatRecord,
     SwapRecords,
@@ -108,6 +110,7 @@ fn tell(lie: Lie, frame: &mut [u8]) -> bool {
     match lie {
         Lie::None => {}
         Lie::FlipBit => frame[second + PAYLOAD_BYTES - 1] ^= 0x10,
+        Lie::LoseRecord => frame[second..second + PAYLOAD_BYTES].fill(b'?'),
         Lie::RepeatRecord => frame.copy_within(first..first + PAYLOAD_BYTES, second),
         Lie::SwapRecords => {
             let (head, tail) = frame.split_at_mut(second);

@@ -6,6 +6,7 @@ mod load;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use chronik_local::contender::Kind;
 use chronik_local::{ChronikOptions, Cluster, KafkaOptions, foreign, kafka, wait};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,6 @@ use tempfile::TempDir;
 
 use self::hosts::Hosts;
 use self::load::{Client, Load};
-use super::contender::{self, Kind};
 use super::store::Store;
 use crate::error::XtaskError;
 use crate::{Outcome, output, step};
@@ -30,7 +30,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 20)]
     rounds: u32,
     /// The brokers to measure
-    #[arg(long, value_enum, default_values_t = [Kind::Kafka, Kind::Chronik])]
+    #[arg(long, default_values_t = [Kind::Kafka, Kind::Chronik])]
     target: Vec<Kind>,
     /// The faults to make; `isolate` and `cut` need root
     #[arg(long, value_enum, default_values_t = [Fault::Kill, Fault::Pause, Fault::Isolate, Fault::Cut])]
@@ -91,7 +91,7 @@ struct Stage {
 pub(crate) fn run(options: &Options) -> Outcome {
     let store = Store::open("failover", options.resume)?;
     let server = match options.target.contains(&Kind::Chronik) {
-        true => contender::server(options.server.as_deref())?,
+        true => step::server(options.server.as_deref())?,
         false => PathBuf::new(),
     };
     let work = Work {
@@ -276,10 +276,6 @@ impl Round {
 }
 
 fn round_name(kind: Kind, client: Client, fault: Fault, number: u32) -> String {
-    let kind = match kind {
-        Kind::Kafka => "kafka",
-        Kind::Chronik => "chronik",
-    };
     format!("{kind}-{}-{}-round-{number}", client.name(), fault.name())
 }
 

@@ -1,14 +1,15 @@
 //! Contenders on the same disk, driven by Kafka's own tools, one at a time and in turn.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use chronik_local::Cluster;
+use chronik_local::contender::{Contender, Cost};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use super::cell::{Cell, Measurement};
-use super::contender::{self, Contender, Cost};
 use super::store::Store;
 use super::tools;
 use crate::error::XtaskError;
@@ -118,7 +119,7 @@ impl Options {
 
     pub(crate) fn ground(&self) -> Result<Ground, XtaskError> {
         Ok(Ground {
-            server: contender::server(self.server.as_deref())?,
+            server: step::server(self.server.as_deref())?,
             dir: match &self.dir {
                 Some(dir) => dir.clone(),
                 None => step::work_dir("bench")?,
@@ -132,7 +133,7 @@ impl Ground {
     pub(crate) fn start(&self, contender: Contender) -> Result<Life, XtaskError> {
         let dir = tempfile::tempdir_in(&self.dir)
             .map_err(XtaskError::file("make a folder in", &self.dir))?;
-        let (cluster, start) = contender.start(&self.server, dir.path())?;
+        let (cluster, start) = contender.start(&self.server, dir.path(), &BTreeMap::new())?;
         output::line(&format!("served its first request after {start:.1?}"));
         let life = Life {
             cluster,

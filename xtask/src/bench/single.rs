@@ -1,9 +1,9 @@
 //! One Chronik node next to one Apache Kafka node: same disk, same tools, one broker at a time, in turn.
 
+use chronik_local::contender::{Contender, Kind};
 use clap::Args;
 
 use super::cell::{Cell, Measurement, median};
-use super::contender::{Contender, Kind};
 use super::rounds::{self, Entrant, Entry};
 use super::store::Store;
 use super::table::{self, median_of};

@@ -41,10 +41,7 @@ struct Starts {
 }
 
 pub(crate) fn run(options: &Options) -> Outcome {
-    let server = match &options.server {
-        Some(server) => server.clone(),
-        None => step::release_server()?,
-    };
+    let server = step::server(options.server.as_deref())?;
     let (mut cold, mut warm) = (Starts::default(), Starts::default());
     for round in 0..options.rounds {
         let order = ORDERS[round % ORDERS.len()];

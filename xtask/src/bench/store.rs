@@ -3,9 +3,8 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use chronik_local::{foreign, workspace_dir};
+use chronik_local::checkout_commit;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -22,7 +21,7 @@ pub(crate) struct Store {
 impl Store {
     /// Empties the folder, unless an earlier measurement is to be resumed.
     pub(crate) fn open(name: &str, is_resumed: bool) -> Result<Self, XtaskError> {
-        let commit = commit()?;
+        let commit = checkout_commit()?;
         let dir = step::work_dir("bench")?.join(format!("{name}-{commit}"));
         Self::open_at(dir, commit, is_resumed)
     }
@@ -73,13 +72,6 @@ impl Store {
     fn path(&self, name: &str) -> PathBuf {
         self.dir.join(format!("{name}.json"))
     }
-}
-
-fn commit() -> Result<String, XtaskError> {
-    let mut git = Command::new("git");
-    git.current_dir(workspace_dir())
-        .args(["describe", "--always", "--dirty", "--abbrev=10"]);
-    Ok(foreign::run("git describe", &mut git)?.trim().to_owned())
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! The measured cells as lines of a table, and the medians that requirements are about.
 
+use chronik_local::contender::Contender;
+
 use super::cell::{Cell, Measurement, median};
-use super::contender::Contender;
 use super::rounds::{Entrant, Entry};
 use crate::output;
 

@@ -103,7 +103,7 @@ fn timed(what: &str, tool: &mut Command) -> Result<(String, Cost), XtaskError> {
 }
 
 /// Processor time of children that ended; the broker still runs, so between two looks only the tool is added.
-fn children_cpu() -> Result<Duration, XtaskError> {
+pub(super) fn children_cpu() -> Result<Duration, XtaskError> {
     const PATH: &str = "/proc/self/stat";
     /// `USER_HZ`, which Linux has fixed for programs on every platform we build for.
     const TICKS_PER_SECOND: f64 = 100.0;

@@ -34,10 +34,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> Outcome {
-    let server = match &options.server {
-        Some(server) => server.clone(),
-        None => step::release_server()?,
-    };
+    let server = step::server(options.server.as_deref())?;
     let mut missed = many(options, &server)?;
     missed.extend(few(options, &server)?);
     match missed.is_empty() {

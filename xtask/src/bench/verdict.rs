@@ -70,7 +70,7 @@ pub(crate) fn read_back(entry: &Entry) -> Check {
 
 /// Prints every requirement, and fails when one is missed.
 pub(crate) fn conclude(checks: &[Check]) -> Outcome {
-    output::heading("requirements (medians, Chronik over Apache Kafka)");
+    output::heading("requirements (of medians over rounds)");
     for check in checks {
         let word = if check.is_met { "met   " } else { "MISSED" };
         output::line(&format!("{word} {}: {}", check.requirement, check.detail));

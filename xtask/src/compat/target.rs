@@ -33,8 +33,7 @@ impl Nodes {
     pub(super) fn new(options: &Options) -> Result<Self, XtaskError> {
         let server = match (options.target, &options.server) {
             (Target::Kafka, _) => PathBuf::new(),
-            (Target::Chronik, Some(server)) => server.clone(),
-            (Target::Chronik, None) => step::release_server()?,
+            (Target::Chronik, named) => step::server(named.as_deref())?,
         };
         Ok(Self {
             target: options.target,

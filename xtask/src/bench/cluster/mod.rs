@@ -2,11 +2,11 @@
 
 mod steady;
 
+use chronik_local::contender::{Contender, Kind};
 use clap::Args;
 
 use self::steady::Steady;
 use super::cell::{Cell, Measurement};
-use super::contender::{Contender, Kind};
 use super::rounds::{self, Entrant, Entry};
 use super::store::Store;
 use super::table::{self, median_of};

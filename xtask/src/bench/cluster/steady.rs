@@ -1,26 +1,22 @@
 //! Latency at a rate that both clusters can bear: half of the slower one's maximum, sent by chronik-bench's open loop.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
-use chronik_local::target_dir;
+use chronik_local::contender::Contender;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{CHRONIK, KAFKA, rate};
 use crate::bench::cell::{Cell, median};
-use crate::bench::contender::Contender;
+use crate::bench::loader::Loader;
 use crate::bench::rounds::{Entry, Ground, Life, turn};
 use crate::bench::store::Store;
 use crate::error::XtaskError;
-use crate::{output, step};
+use crate::output;
 
 const SHARE_OF_THE_SLOWER: f64 = 0.5;
 const WARM_UP_SECONDS: u64 = 5;
-/// chronik-bench's own codes for a result that is there: all well, a missed goal, lost records, an invalid measurement.
-const WITH_RESULT: [i32; 4] = [0, 1, 5, 6];
 
 #[derive(Clone, Args)]
 #[group(skip)]
@@ -75,7 +71,7 @@ pub(super) fn run(
         return Ok(Vec::new());
     }
     let seconds = options.rounds.scaled(seconds).max(WARM_UP_SECONDS);
-    let loader = loader(&options.steady)?;
+    let loader = Loader::new(options.steady.loader.as_deref())?;
     let mut found = Vec::new();
     for round in 0..options.rounds.rounds() {
         for position in turn(2, round) {
@@ -97,7 +93,7 @@ pub(super) fn run(
 fn measure_all(
     windows: Vec<Window>,
     ground: &Ground,
-    loader: &Path,
+    loader: &Loader,
     store: &Store,
 ) -> Result<Vec<Steady>, XtaskError> {
     let mut all = Vec::new();
@@ -132,15 +128,6 @@ fn shared_rate(entries: &[Entry], cell: Cell) -> u64 {
     (slower * SHARE_OF_THE_SLOWER) as u64
 }
 
-fn loader(options: &Options) -> Result<PathBuf, XtaskError> {
-    if let Some(loader) = &options.loader {
-        return Ok(loader.clone());
-    }
-    let mut build = step::cargo(&["build", "--release", "-p", "chronik-bench"]);
-    step::run("build chronik-bench (release)", &mut build)?;
-    Ok(target_dir().join("release/chronik-bench"))
-}
-
 impl Window {
     fn file_name(&self) -> String {
         format!(
@@ -157,36 +144,28 @@ impl Window {
         Ok(stored.filter(|found| found.rate == self.rate && found.seconds == self.seconds))
     }
 
-    fn measure(&self, life: &Life, loader: &Path, store: &Store) -> Result<Steady, XtaskError> {
-        let json = store.dir().join(format!("{}.result", self.file_name()));
-        let mut load = Command::new(loader);
-        load.args(["--bootstrap-servers", &life.cluster.bootstrap()])
-            .args(["--topic", &format!("steady-{}", self.cell.word())])
-            .args(["--partitions", &self.cell.partitions.to_string()])
-            .args([
-                "--replication-factor",
-                &self.contender.replicas().to_string(),
-            ])
-            .args(["--message-size", &self.cell.record_bytes.to_string()])
-            .args(["--rate", &self.rate.to_string()])
-            .args(["--warmup", &format!("{WARM_UP_SECONDS}s")])
-            .args(["--duration", &format!("{}s", self.seconds)])
-            .args(["--progress", "none", "--name", &self.file_name()])
-            .arg("--out")
-            .arg(store.dir().join("loads"))
-            .arg("--json")
-            .arg(&json);
-        run_load(&mut load)?;
-        let text = fs::read_to_string(&json).map_err(XtaskError::file("read", &json))?;
-        self.parse(&text, store.commit())
-            .ok_or(XtaskError::Unreadable {
+    fn measure(&self, life: &Life, loader: &Loader, store: &Store) -> Result<Steady, XtaskError> {
+        let arguments = format!(
+            "--bootstrap-servers {} --topic steady-{} --partitions {} --replication-factor {} --message-size {} \
+             --rate {} --warmup {WARM_UP_SECONDS}s --duration {}s --name {}",
+            life.cluster.bootstrap(),
+            self.cell.word(),
+            self.cell.partitions,
+            self.contender.replicas(),
+            self.cell.record_bytes,
+            self.rate,
+            self.seconds,
+            self.file_name(),
+        );
+        let result = loader.load(&arguments, &store.dir().join("loads"))?;
+        self.parse(&result, store.commit())
+            .ok_or_else(|| XtaskError::Unreadable {
                 tool: "chronik-bench",
-                text,
+                text: result.to_string(),
             })
     }
 
-    fn parse(&self, text: &str, commit: &str) -> Option<Steady> {
-        let result: Value = serde_json::from_str(text).ok()?;
+    fn parse(&self, result: &Value, commit: &str) -> Option<Steady> {
         let headline = result.pointer("/latency_us/headline")?.as_str()?;
         let latency = result.pointer("/latency_us/by_tag")?.get(headline)?;
         let ms = |name: &str| Some(latency.get(name)?.as_f64()? / 1e3);
@@ -213,22 +192,6 @@ impl Window {
                 .filter_map(|reason| Some(reason.as_str()?.to_owned()))
                 .collect(),
         })
-    }
-}
-
-/// A result that its own audit doubts is a result; one that could not be made is an error.
-fn run_load(load: &mut Command) -> Result<(), XtaskError> {
-    let ended = load.output().map_err(|source| XtaskError::Spawn {
-        program: "chronik-bench".to_owned(),
-        source,
-    })?;
-    match ended.status.code() {
-        Some(code) if WITH_RESULT.contains(&code) => Ok(()),
-        _ => Err(XtaskError::Refused(format!(
-            "chronik-bench ended with {}: {}",
-            ended.status,
-            String::from_utf8_lossy(&ended.stderr)
-        ))),
     }
 }
 
