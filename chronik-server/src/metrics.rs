@@ -106,6 +106,8 @@ metrics_table! {
         commit_latency: Milliseconds = "chronik_raft_commit_latency_ms";
         /// Messages of other nodes that were dropped because batches in them were damaged.
         damaged_messages: Counter = "chronik_raft_damaged_messages_total";
+        /// Bytes sent to replicas on the move, so that they catch up.
+        catch_up_bytes: Counter = "chronik_raft_catch_up_bytes_total";
         /// States kept in place of log entries.
         snapshot_count: Counter = "chronik_raft_snapshot_count";
         /// Size of the newest such state.

@@ -1,5 +1,6 @@
 //! The command line: words, flags and their help, and nothing else.
 
+use std::fmt;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -211,6 +212,46 @@ pub(crate) enum Command {
     Version(version::Args),
 }
 
+/// Bytes in a second; none is no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rate(pub(crate) Option<u64>);
+
+impl fmt::Display for Rate {
+    /// As a command line has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None => f.write_str("none"),
+            Some(bytes) if bytes % (1 << 20) == 0 => write!(f, "{}MiB/s", bytes >> 20),
+            Some(bytes) if bytes % (1 << 10) == 0 => write!(f, "{}KiB/s", bytes >> 10),
+            Some(bytes) => write!(f, "{bytes}B/s"),
+        }
+    }
+}
+
+/// `50MiB/s`, `800KiB/s`, `1GB/s`, `none`.
+pub(crate) fn rate(text: &str) -> Result<Rate, String> {
+    if text == "none" {
+        return Ok(Rate(None));
+    }
+    let expected = || format!("{text:?} is no rate; try 50MiB/s, 800KiB/s or none");
+    let amount = text.strip_suffix("/s").unwrap_or(text);
+    let unit = amount.find(|character: char| !character.is_ascii_digit());
+    let (number, unit) = amount.split_at(unit.unwrap_or(amount.len()));
+    let number: u64 = number.parse().map_err(|_| expected())?;
+    let unit = match unit {
+        "B" => 1,
+        "KB" | "kB" => 1000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(expected()),
+    };
+    let bytes = number.checked_mul(unit).ok_or_else(expected)?;
+    Ok(Rate(Some(bytes)))
+}
+
 /// `200ms`, `5s`, `2m`, `1h`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let unit = text.find(|character: char| !character.is_ascii_digit());
@@ -226,4 +267,31 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     };
     let ms = number.checked_mul(ms).ok_or_else(expected)?;
     Ok(Duration::from_millis(ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_have_a_number_and_a_unit() {
+        assert_eq!(rate("50MiB/s"), Ok(Rate(Some(50 << 20))));
+        assert_eq!(rate("800kB"), Ok(Rate(Some(800_000))));
+        assert_eq!(rate("none"), Ok(Rate(None)));
+        for text in ["50MiB/s", "800KiB/s", "1001B/s", "none"] {
+            assert_eq!(rate(text).unwrap().to_string(), text);
+        }
+        for wrong in [
+            "",
+            "50",
+            "MiB/s",
+            "5.5MiB/s",
+            "1TiB/s",
+            "99999999999GiB/s",
+            "-1MiB/s",
+        ] {
+            let refused = rate(wrong).unwrap_err();
+            assert!(refused.contains("is no rate; try"), "{refused}");
+        }
+    }
 }

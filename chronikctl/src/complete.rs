@@ -12,7 +12,7 @@ use tokio::runtime::Builder;
 use tokio::time::timeout;
 
 use crate::cli::Cli;
-use crate::commands::{group, node};
+use crate::commands::{group, node, rebalance};
 use crate::config::{self, Environment, Settings};
 use crate::exit::Failure;
 use crate::session::Session;
@@ -24,6 +24,7 @@ enum Noun {
     Partition,
     Group,
     Node,
+    Operation,
     Context,
 }
 
@@ -88,6 +89,7 @@ fn noun(command: &str, arg: &str) -> Option<Noun> {
         ("node" | "explain", "node") | ("rebalance", "drain" | "fill") | ("partition", "on") => {
             Some(Noun::Node)
         }
+        ("rebalance" | "explain" | "wait", "operation") => Some(Noun::Operation),
         _ => None,
     }
 }
@@ -163,6 +165,11 @@ async fn ask(session: &Session, noun: Noun) -> Result<Vec<String>, Failure> {
                 .map(|row| row.node_id.to_string())
                 .collect())
         }
+        Noun::Operation => {
+            let list = rebalance::status::operations(session, None).await?;
+            let numbers = list.operations.iter().map(|known| known.operation_id);
+            Ok(numbers.map(|id| id.to_string()).collect())
+        }
         Noun::Context => Ok(Vec::new()),
     }
 }
@@ -214,6 +221,7 @@ mod tests {
         assert_eq!(noun("consume", "topic"), Some(Noun::Topic));
         assert_eq!(noun("explain", "group"), Some(Noun::Group));
         assert_eq!(noun("raft", "group"), Some(Noun::Partition));
+        assert_eq!(noun("rebalance", "operation"), Some(Noun::Operation));
         assert_eq!(noun("consume", "partition"), None);
         command().debug_assert();
     }

@@ -1,11 +1,13 @@
-//! Answers as people read them, letter by letter: one node is dead, one group has no leader, one replica lags.
+//! Answers as people read them, letter by letter: one node is dead, one group has no leader, one replica lags, some move.
 
 use chronik_admin::v1::{
-    ClusterView, Disk, Health, Leader, NodeRow, NodeStatus, Progress, RaftGroup, RaftNode,
-    RaftStatus, RaftView, Reason,
+    ClusterView, Disk, Health, Leader, Move, MoveCheck, MoveState, NodeRow, NodeStatus, Operation,
+    OperationList, PlacementPlan, Progress, RaftGroup, RaftNode, RaftStatus, RaftView, Reason,
+    Sender, Verification,
 };
 
-use crate::commands::{raft, status};
+use crate::commands::{raft, rebalance, status};
+use crate::exit::Verdict;
 use crate::output::{Answer, Printer};
 
 fn printed(answer: &Answer) -> String {
@@ -169,6 +171,144 @@ orders/1     3  UNREACHABLE     -       -       -     -    -  -       -      LEA
     };
     let text = printed(&raft::status::told(&healthy));
     assert!(text.contains("NODE  STATE        LEADERS"), "{text}");
+}
+
+#[test]
+fn operations_that_go_slowly_or_not_at_all() {
+    let one = |group: &str, bytes_done: u64, waits_for: &str| MoveState {
+        group: group.to_owned(),
+        from: vec![1, 2, 3],
+        to: vec![4, 2, 3],
+        coming: vec![4],
+        bytes_total: 100 << 20,
+        bytes_done: bytes_done << 20,
+        waits_for: waits_for.to_owned(),
+        ..MoveState::default()
+    };
+    let slow = Operation {
+        operation_id: 77,
+        partitions: 5,
+        done: 3,
+        bytes_total: 200 << 20,
+        bytes_done: 50 << 20,
+        bytes_per_second: 1 << 20,
+        left_ms: Some(150_000),
+        moves: vec![
+            one("orders/2", 50, "the throttle of node 2"),
+            one("orders/5", 0, ""),
+        ],
+        ..Operation::default()
+    };
+    let paused = Operation {
+        operation_id: 81,
+        partitions: 1,
+        bytes_total: 100 << 20,
+        paused: true,
+        moves: vec![one("pay/0", 0, "operation 81 is paused")],
+        ..Operation::default()
+    };
+    let sender = |node_id, bytes_per_second| Sender {
+        node_id,
+        bytes_per_second,
+    };
+    let list = OperationList {
+        operations: vec![slow, paused],
+        throttle_bytes_per_second: Some(1 << 20),
+        senders: vec![sender(2, 1 << 20), sender(3, 0)],
+        ..OperationList::default()
+    };
+    let expected = "\
+throttle: 1.0 MiB/s from each node   node 2 sends 1.0 MiB/s   node 3 sends 0 B/s
+operation 77: under way, 3/5 partitions, 50.0 MiB of 200 MiB copied at 1.0 MiB/s, 2m30s left
+operation 81: PAUSED, 0/1 partition, 0 B of 100 MiB copied
+
+OPERATION  PARTITION  FROM   TO     COMING  COPIED            WAITS FOR
+       77  orders/2   1,2,3  4,2,3  4       50.0 MiB/100 MiB  the throttle of node 2
+       77  orders/5   1,2,3  4,2,3  4       0 B/100 MiB       -
+       81  pay/0      1,2,3  4,2,3  4       0 B/100 MiB       operation 81 is paused
+";
+    assert_eq!(printed(&rebalance::status::told(&list)), expected);
+}
+
+#[test]
+fn a_plan_held_against_the_cluster() {
+    let wanted = |group: &str, to: &[u64]| Move {
+        group: group.to_owned(),
+        from: vec![1, 2, 3],
+        to: to.to_vec(),
+    };
+    let plan = PlacementPlan {
+        catalog_version: 70,
+        moves: vec![wanted("a/0", &[4, 2, 3]), wanted("a/1", &[1, 4, 3])],
+        ..PlacementPlan::default()
+    };
+    let check = |one: &Move, present: &[u64], state: &str, message: &str| MoveCheck {
+        group: one.group.clone(),
+        from: one.from.clone(),
+        to: one.to.clone(),
+        present: present.to_vec(),
+        state: state.to_owned(),
+        message: message.to_owned(),
+        ..MoveCheck::default()
+    };
+    let found = Verification {
+        catalog_version: 90,
+        moves: vec![
+            check(
+                &plan.moves[0],
+                &[4, 2, 3],
+                "done",
+                "it is where the plan wants it",
+            ),
+            check(&plan.moves[1], &[1, 2, 3], "pending", "not begun"),
+        ],
+        ..Verification::default()
+    };
+    let verified = rebalance::verify::told(&found);
+    assert_eq!(verified.verdict, Verdict::No);
+    let expected = "\
+1/2 moves done, 1 pending, 0 differ
+
+PARTITION  STATE    FROM   TO     PRESENT  WHAT
+a/0        done     1,2,3  4,2,3  4,2,3    it is where the plan wants it
+a/1        pending  1,2,3  1,4,3  1,2,3    not begun
+";
+    assert_eq!(printed(&verified), expected);
+
+    let diff = rebalance::diff::told(&plan, &found, Some(&plan));
+    assert_eq!(diff.verdict, Verdict::No);
+    let expected = "\
+the plan does not fit any more: 1 difference
+
+PARTITION  KIND   FROM   TO     PRESENT  WHAT
+a/0        moved  1,2,3  4,2,3  4,2,3    it is where the plan wants it
+";
+    assert_eq!(printed(&diff), expected);
+    let untouched = Verification {
+        moves: plan
+            .moves
+            .iter()
+            .map(|one| check(one, &one.from, "pending", "not begun"))
+            .collect(),
+        ..found
+    };
+    let same = rebalance::diff::told(&plan, &untouched, Some(&plan));
+    assert_eq!(same.verdict, Verdict::Yes);
+    assert_eq!(printed(&same), "the plan fits, and would be made again\n");
+    let fresh = PlacementPlan {
+        moves: vec![wanted("a/0", &[5, 2, 3]), wanted("a/2", &[1, 2, 4])],
+        ..plan.clone()
+    };
+    let other = rebalance::diff::told(&plan, &untouched, Some(&fresh));
+    let expected = "\
+the plan fits, but another one would be made now: 3 differences
+
+PARTITION  KIND       FROM   TO     PRESENT  WHAT
+a/0        elsewhere  1,2,3  4,2,3  1,2,3    a plan made now would move it to 5,2,3
+a/1        needless   1,2,3  1,4,3  1,2,3    a plan made now would leave it where it is
+a/2        missing                  1,2,3    a plan made now would move it to 1,2,4
+";
+    assert_eq!(printed(&other), expected);
 }
 
 /// Blanks between columns depend on the widest cell: what matters here are the cells and their order.

@@ -219,9 +219,12 @@ impl Load {
         .unwrap_or_else(|late| panic!("{late}; it said {:?}", self.lines.lock().unwrap()))
     }
 
-    /// Ends the load; nothing may have failed. Returns how many records were sent.
+    /// Ends the load and reads everything back: nothing may have failed, and nothing be missing. Returns how many records
+    /// were sent.
     pub(crate) fn stop(mut self) -> i64 {
-        self.say("stop");
+        self.say("read");
+        let kept = self.await_line("kept");
+        assert!(kept.ends_with(" missing 0"), "{kept}");
         let summary = self.await_line("sent");
         for gap in self.lines.lock().unwrap().iter() {
             println!("{gap}");

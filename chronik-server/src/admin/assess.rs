@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chronik_admin::v1::{
-    Health, HealthRequest, NodeRow, RaftGroup, RaftNode, RaftStatus, RaftView, Reason, Snapshot,
+    Health, HealthRequest, NodeRow, Progress, RaftGroup, RaftNode, RaftStatus, RaftView, Reason,
+    Snapshot,
 };
 use chronik_core::ids::{GroupUid, NodeId};
 
@@ -132,14 +133,20 @@ fn assess_group(
                 let is_voter = leader.voters.contains(&node.0);
                 answers && is_voter && progress.is_some_and(|progress| progress.in_sync)
             };
-            if !wanted.nodes.iter().all(keeps_up) {
+            // Who copies for a move has not arrived, which is no fault; who leaves for it counts as long as it votes.
+            let votes = |node: u64| leader.voters.contains(&node);
+            let copies = |node: u64| wanted.coming.contains(&NodeId(node)) && !votes(node);
+            let stay = wanted.nodes.iter().filter(|node| !copies(node.0));
+            let leave = wanted.going.iter().filter(|node| votes(node.0));
+            if !stay.chain(leave).all(keeps_up) {
                 problems.push("UNDER_REPLICATED");
             }
-            let lags = leader.progress.iter().any(|peer| match max_lag_entries {
+            let lags = |peer: &&Progress| match max_lag_entries {
                 Some(most) => peer.lag_entries > most,
                 None => peer.lag_ms > LAGS_AFTER_MS,
-            });
-            if lags {
+            };
+            let mut members = leader.progress.iter();
+            if members.any(|peer| !copies(peer.node_id) && lags(&peer)) {
                 problems.push("LAGGING");
             }
         }

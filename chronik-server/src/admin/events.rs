@@ -12,7 +12,7 @@ use futures_util::Stream;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::names;
+use super::names::{self, listed};
 use crate::broker::{Leader, View};
 use crate::clock;
 use crate::limits;
@@ -209,7 +209,7 @@ fn about_nodes(before: &Picture, after: &Picture) -> Vec<ClusterEvent> {
 }
 
 fn about_catalog(before: &Catalog, after: &Catalog) -> Vec<ClusterEvent> {
-    let mut news = Vec::new();
+    let mut news = about_moves(before, after);
     for topic in before.topics.values() {
         if after.topic_by_id(topic.id).is_none() {
             news.push(event(
@@ -231,7 +231,7 @@ fn about_catalog(before: &Catalog, after: &Catalog) -> Vec<ClusterEvent> {
         let pairs = known.partitions.iter().zip(&topic.partitions);
         for (number, (old, new)) in pairs.enumerate() {
             let group = format!("{}/{number}", topic.name);
-            let (from, to) = (listed(&new.before), listed(&new.replicas));
+            let (from, to) = (listed(new.way_back()), listed(&new.replicas));
             let told = match (old.moved_at == new.moved_at, new.is_moving()) {
                 (false, _) => ("MOVE_BEGUN", format!("{group} moves from {from} to {to}")),
                 (true, false) if old.is_moving() => {
@@ -244,6 +244,35 @@ fn about_catalog(before: &Catalog, after: &Catalog) -> Vec<ClusterEvent> {
                 ..event(told.0, told.1)
             });
         }
+    }
+    news
+}
+
+fn about_moves(before: &Catalog, after: &Catalog) -> Vec<ClusterEvent> {
+    let mut news = Vec::new();
+    if before.throttle != after.throttle {
+        let limit = match after.throttle {
+            Some(rate) => format!("{rate} bytes in a second from each node"),
+            None => "no limit".to_owned(),
+        };
+        news.push(event(
+            "MOVES_THROTTLED",
+            format!("moves are throttled: {limit}"),
+        ));
+    }
+    let (was, is) = (&before.paused, &after.paused);
+    for id in is.iter().filter(|id| !was.contains(*id)) {
+        news.push(event(
+            "MOVES_PAUSED",
+            format!("operation {id} stands still"),
+        ));
+    }
+    let goes_on = |id: &&u64| {
+        let mut moving = after.moving();
+        !is.contains(*id) && moving.any(|(_, _, partition)| partition.moved_at == **id)
+    };
+    for id in was.iter().filter(goes_on) {
+        news.push(event("MOVES_RESUMED", format!("operation {id} goes on")));
     }
     news
 }
@@ -296,11 +325,6 @@ fn event(kind: &str, message: String) -> ClusterEvent {
     }
 }
 
-fn listed(nodes: &[NodeId]) -> String {
-    let numbers: Vec<String> = nodes.iter().map(ToString::to_string).collect();
-    numbers.join(",")
-}
-
 #[cfg(test)]
 mod tests {
     use futures_util::StreamExt;
@@ -351,6 +375,18 @@ mod tests {
             "meta: node 1 leads in term 4, node 1 did before"
         );
         assert_eq!((again[0].node_id, again[0].term), (Some(1), Some(4)));
+    }
+
+    #[test]
+    fn what_is_said_of_moves_is_told_while_they_are_under_way() {
+        let before = Picture::default();
+        let mut after = before.clone();
+        after.catalog.version += 1;
+        after.catalog.throttle = Some(1 << 20);
+        after.catalog.paused.insert(7);
+        assert_eq!(kinds(&before, &after), ["MOVES_THROTTLED", "MOVES_PAUSED"]);
+        // Nothing of it is left that could go on.
+        assert_eq!(kinds(&after, &before), ["MOVES_THROTTLED"]);
     }
 
     #[tokio::test]

@@ -8,11 +8,12 @@ use chronik_admin::v1::placement_server::{Placement, PlacementServer};
 use chronik_admin::v1::raft_server::{Raft, RaftServer};
 use chronik_admin::v1::topics_server::{Topics, TopicsServer};
 use chronik_admin::v1::{
-    ApplyRequest, CancelRequest, ClusterEvent, ClusterView, ClusterViewRequest, EventsRequest,
-    Health, HealthRequest, LogLevel, NodeRemoved, NodeStatus, NodeStatusRequest, Operation,
-    OperationList, OperationsRequest, PlacementPlan, PlanRequest, RaftHistory, RaftHistoryRequest,
-    RaftStatus, RaftStatusRequest, RemoveNodeRequest, SetLogLevelRequest, StepDownRequest, Topic,
-    TopicDescribeRequest, TopicList, TopicListRequest, Transfer, TransferRequest,
+    ApplyRequest, ClusterEvent, ClusterView, ClusterViewRequest, EventsRequest, Health,
+    HealthRequest, LogLevel, NodeRemoved, NodeStatus, NodeStatusRequest, Operation, OperationList,
+    OperationRequest, OperationsRequest, PlacementPlan, PlanRequest, RaftHistory,
+    RaftHistoryRequest, RaftStatus, RaftStatusRequest, RemoveNodeRequest, SetLogLevelRequest,
+    StepDownRequest, Throttle, ThrottleRequest, Topic, TopicDescribeRequest, TopicList,
+    TopicListRequest, Transfer, TransferRequest, Verification, VerifyRequest,
 };
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
@@ -140,11 +141,46 @@ impl Placement for Door {
         Ok(Reply::new(self.0.operations(request.into_inner()).await?))
     }
 
+    async fn throttle(
+        &self,
+        request: tonic::Request<ThrottleRequest>,
+    ) -> Result<Reply<Throttle>, Status> {
+        Ok(Reply::new(self.0.throttle(request.into_inner()).await?))
+    }
+
+    async fn pause(
+        &self,
+        request: tonic::Request<OperationRequest>,
+    ) -> Result<Reply<Operation>, Status> {
+        Ok(Reply::new(self.0.pause(request.into_inner()).await?))
+    }
+
+    async fn resume(
+        &self,
+        request: tonic::Request<OperationRequest>,
+    ) -> Result<Reply<Operation>, Status> {
+        Ok(Reply::new(self.0.resume(request.into_inner()).await?))
+    }
+
     async fn cancel(
         &self,
-        request: tonic::Request<CancelRequest>,
+        request: tonic::Request<OperationRequest>,
     ) -> Result<Reply<Operation>, Status> {
         Ok(Reply::new(self.0.cancel(request.into_inner()).await?))
+    }
+
+    async fn rollback(
+        &self,
+        request: tonic::Request<OperationRequest>,
+    ) -> Result<Reply<Operation>, Status> {
+        Ok(Reply::new(self.0.roll_back(request.into_inner()).await?))
+    }
+
+    async fn verify(
+        &self,
+        request: tonic::Request<VerifyRequest>,
+    ) -> Result<Reply<Verification>, Status> {
+        Ok(Reply::new(self.0.verify(&request.into_inner())?))
     }
 
     async fn remove_node(

@@ -18,6 +18,7 @@ mod placement;
 mod raft;
 mod readiness;
 mod routes;
+mod steering;
 mod topics;
 
 use std::sync::Arc;

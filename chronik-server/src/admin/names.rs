@@ -11,6 +11,9 @@ use chronik_core::ids::{GroupUid, NodeId};
 pub(super) struct Wanted {
     pub(super) name: String,
     pub(super) nodes: Vec<NodeId>,
+    /// Those of the nodes that only hold it once its move has arrived, and others that hold it until then.
+    pub(super) coming: Vec<NodeId>,
+    pub(super) going: Vec<NodeId>,
 }
 
 /// Every group of the catalog, the catalog's own first.
@@ -18,6 +21,8 @@ pub(super) fn all(catalog: &Catalog) -> BTreeMap<GroupUid, Wanted> {
     let meta = Wanted {
         name: "meta".to_owned(),
         nodes: catalog.meta_voters.clone(),
+        coming: Vec::new(),
+        going: Vec::new(),
     };
     let partitions = catalog.topics.values().flat_map(|topic| {
         let numbered = topic.partitions.iter().enumerate();
@@ -25,6 +30,8 @@ pub(super) fn all(catalog: &Catalog) -> BTreeMap<GroupUid, Wanted> {
             let wanted = Wanted {
                 name: format!("{}/{number}", topic.name),
                 nodes: partition.replicas.clone(),
+                coming: partition.adding(),
+                going: partition.removing(),
             };
             (partition.group, wanted)
         })
@@ -71,4 +78,10 @@ pub(super) fn find(catalog: &Catalog, name: &str) -> Result<GroupUid, AdminError
     exists
         .then_some(uid)
         .ok_or_else(|| not_found(format!("there is no group {uid}")))
+}
+
+/// Nodes in a sentence.
+pub(super) fn listed(nodes: &[NodeId]) -> String {
+    let numbers: Vec<String> = nodes.iter().map(ToString::to_string).collect();
+    numbers.join(",")
 }

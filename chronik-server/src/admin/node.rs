@@ -3,15 +3,15 @@
 use chronik_admin::v1::peer_answer::Answer;
 use chronik_admin::v1::peer_question::Question;
 use chronik_admin::v1::{
-    Disk, LogLevel, NodeReplica, NodeStatus, Progress, RaftView, SetLogLevelRequest, Sight,
-    Snapshot,
+    CatchUp, Disk, LogLevel, NodeReplica, NodeStatus, Progress, RaftView, SetLogLevelRequest,
+    Sight, Snapshot,
 };
 use chronik_admin::{AdminError, Code};
 use chronik_core::ids::{NodeId, ReplicaId};
 
 use super::desk::Desk;
 use crate::clock;
-use crate::raft::inspect::{GroupView, Inspection, Role};
+use crate::raft::inspect::{self, GroupView, Inspection, Role};
 
 impl Desk {
     /// What this node says of itself; while it starts, it says that.
@@ -26,6 +26,7 @@ impl Desk {
         let replica = |view: &GroupView| NodeReplica {
             group_id: view.group.0,
             view: Some(view_of(self.about.node, view)),
+            catch_up: view.catch_up.as_ref().map(catch_up_of),
         };
         Ok(Snapshot {
             status: Some(self.status_of(&inspection).await),
@@ -131,6 +132,15 @@ fn sight_of(sight: &crate::raft::inspect::Sight) -> Sight {
         node_id: sight.node.0,
         alive: sight.is_alive,
         since_ms: Some(sight.since.as_millis() as u64),
+    }
+}
+
+fn catch_up_of(known: &inspect::CatchUp) -> CatchUp {
+    CatchUp {
+        log_bytes: known.log_bytes,
+        bytes_per_second: known.bytes_per_second,
+        held_back: known.held_back.iter().map(|node| node.0).collect(),
+        waits_for_turn: known.waits_for_turn,
     }
 }
 

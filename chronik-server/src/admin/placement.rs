@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use chronik_admin::v1::{
-    ApplyRequest, CancelRequest, Expect, Move, NodeRemoved, NodeShare, Operation, PlacementPlan,
+    ApplyRequest, Expect, Limit, Move, NodeRemoved, NodeShare, Operation, PlacementPlan,
     PlanRequest, RemoveNodeRequest,
 };
 use chronik_admin::{AdminError, Code};
 use chronik_core::catalog::{
-    self, Catalog, Command, DrainMark, Expected, Outcome, Partition, Refused, Topic,
+    self, Catalog, Command, Destination, DrainMark, Expected, Order, Outcome, Partition, Refused,
+    Topic,
 };
 use chronik_core::ids::{GroupUid, NodeId};
 use chronik_core::plan::rebalance::{self, Change, Goal, Impossible, Layout};
@@ -19,7 +20,10 @@ use super::names;
 use crate::broker::ProposeError;
 
 /// How long an order may take until it is in the catalog.
-const ORDER_TIMEOUT: Duration = Duration::from_secs(4);
+pub(super) const ORDER_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// A single message would take minutes.
+const LEAST_BYTES_PER_SECOND: u64 = 1024;
 
 impl Desk {
     /// What would have to move to reach a goal.
@@ -69,6 +73,7 @@ impl Desk {
             let message = format!("the layout has changed: {}", stale.join("; "));
             return Err(AdminError::new(Code::Stale, message).hint("chronikctl rebalance plan"));
         }
+        let throttle = request.throttle.map(limit).transpose()?;
         if request.moves.is_empty() && request.mark.is_none() {
             let message = "there is nothing to move";
             return Err(AdminError::new(Code::InvalidArgument, message));
@@ -78,7 +83,7 @@ impl Desk {
             Ok(catalog::Move {
                 topic: topic.id,
                 partition,
-                replicas: Some(node_ids(&one.to)),
+                to: Destination::Nodes(node_ids(&one.to)),
                 expected: Expected::At(node_ids(&one.from)),
             })
         });
@@ -87,9 +92,15 @@ impl Desk {
             node: NodeId(mark.node_id),
             is_drained: mark.drained,
         });
+        let order = Order {
+            moves,
+            mark,
+            throttle,
+            ..Order::default()
+        };
         if request.dry_run {
             let mut trial = view.catalog.clone();
-            return match trial.apply(Command::MoveReplicas { moves, mark }) {
+            return match trial.apply(Command::MoveReplicas(order)) {
                 Outcome::Refused(why) => Err(refused(why)),
                 _ => Ok(Operation {
                     partitions: request.moves.len() as u64,
@@ -97,56 +108,19 @@ impl Desk {
                 }),
             };
         }
-        let operation = self.order(moves, mark).await?;
+        let operation = self.order(order).await?;
         info!(
             request = request.request_id,
             operation,
             partitions = request.moves.len(),
             ?mark,
+            ?throttle,
             "an operator moves partitions"
         );
         match operation {
             0 => Ok(Operation::default()),
             operation => self.operation(operation).await,
         }
-    }
-
-    /// Brings back the partitions of an operation that have not arrived.
-    pub(super) async fn cancel(&self, request: CancelRequest) -> Result<Operation, AdminError> {
-        let rooms = self.rooms()?;
-        let view = rooms.broker.view();
-        check_cluster(&view.catalog, request.expect.as_ref())?;
-        let present = self.operation(request.operation_id).await?;
-        if present.moves.is_empty() {
-            let message = format!("operation {} has arrived already", request.operation_id);
-            return Err(
-                AdminError::new(Code::Blocked, format!("NOTHING_TO_CANCEL: {message}"))
-                    .hint("chronikctl rebalance status"),
-            );
-        }
-        if request.dry_run {
-            return Ok(present);
-        }
-        let wanted = present.moves.iter().map(|one| {
-            let (topic, partition, _) = locate(&view.catalog, &one.group)?;
-            Ok(catalog::Move {
-                topic: topic.id,
-                partition,
-                replicas: None,
-                expected: Expected::Moving {
-                    since: request.operation_id,
-                },
-            })
-        });
-        let wanted = wanted.collect::<Result<Vec<_>, AdminError>>()?;
-        let operation = self.order(wanted, None).await?;
-        info!(
-            request = request.request_id,
-            cancelled = request.operation_id,
-            operation,
-            "an operator brings partitions back"
-        );
-        self.operation(operation).await
     }
 
     /// Lets a node leave for good.
@@ -175,14 +149,10 @@ impl Desk {
 
     /// One proposal for all moves; the version of the catalog that has them is the number of the operation. Zero if
     /// nothing moves.
-    async fn order(
-        &self,
-        moves: Vec<catalog::Move>,
-        mark: Option<DrainMark>,
-    ) -> Result<u64, AdminError> {
-        let last = moves.last().map(|one| one.partition as usize);
+    pub(super) async fn order(&self, order: Order) -> Result<u64, AdminError> {
+        let last = order.moves.last().map(|one| one.partition as usize);
         let broker = &self.rooms()?.broker;
-        let ordered = broker.carry_out(moves, mark, ORDER_TIMEOUT).await;
+        let ordered = broker.carry_out(order, ORDER_TIMEOUT).await;
         let topics = ordered.map_err(not_ordered)?.map_err(refused)?;
         let newest = topics.last().zip(last);
         Ok(newest.map_or(0, |(topic, number)| topic.partitions[number].moved_at))
@@ -281,7 +251,19 @@ fn shares(
     nodes.iter().map(share).collect()
 }
 
-fn check_cluster(catalog: &Catalog, expect: Option<&Expect>) -> Result<(), AdminError> {
+/// A limit that is worth its name: nothing at all is a pause.
+pub(super) fn limit(limit: Limit) -> Result<Option<u64>, AdminError> {
+    match limit.bytes_per_second {
+        Some(rate) if rate < LEAST_BYTES_PER_SECOND => {
+            let message =
+                format!("{rate} bytes in a second are less than {LEAST_BYTES_PER_SECOND}");
+            Err(AdminError::new(Code::InvalidArgument, message).hint("chronikctl rebalance pause"))
+        }
+        rate => Ok(rate),
+    }
+}
+
+pub(super) fn check_cluster(catalog: &Catalog, expect: Option<&Expect>) -> Result<(), AdminError> {
     let expected = expect.and_then(|expect| expect.cluster_id.as_deref());
     let present = &*catalog.cluster_id;
     match expected.filter(|expected| *expected != present) {
@@ -308,7 +290,7 @@ fn impossible(refused: Impossible) -> AdminError {
     }
 }
 
-fn refused(refused: Refused) -> AdminError {
+pub(super) fn refused(refused: Refused) -> AdminError {
     match &refused {
         Refused::UnknownNode(_) => {
             AdminError::new(Code::NotFound, refused.to_string()).hint("chronikctl node list")
@@ -325,14 +307,14 @@ fn refused(refused: Refused) -> AdminError {
             let message = format!("STILL_HOLDS: {refused}");
             AdminError::new(Code::Blocked, message).hint(format!("chronikctl node drain {node}"))
         }
-        Refused::NoMove => {
+        Refused::NoMove | Refused::NoOperation(_) | Refused::OtherThrottle => {
             AdminError::new(Code::Stale, refused.to_string()).hint("chronikctl rebalance status")
         }
         _ => AdminError::new(Code::Blocked, refused.to_string()),
     }
 }
 
-fn not_ordered(error: ProposeError) -> AdminError {
+pub(super) fn not_ordered(error: ProposeError) -> AdminError {
     let code = match &error {
         ProposeError::NotLeader(_) => Code::NoLeader,
         ProposeError::TimedOut => Code::Deadline,

@@ -82,7 +82,7 @@ async fn call(state: &State, method: &Method, request: Request<Incoming>) -> Ans
 
 async fn body(request: Request<Incoming>) -> Result<Bytes, Answer> {
     let most = match request.uri().path() {
-        "/v1/placement/apply" => limits::ADMIN_PLAN_BYTES,
+        "/v1/placement/apply" | "/v1/placement/verify" => limits::ADMIN_PLAN_BYTES,
         _ => limits::ADMIN_BODY_BYTES,
     };
     let body = Limited::new(request.into_body(), most);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chronik_core::catalog::{Command, DrainMark, Move, Outcome, Refused, Topic, TopicOutcome};
+use chronik_core::catalog::{Command, Move, Order, Outcome, Refused, Topic, TopicOutcome};
 use chronik_core::ids::NodeId;
 
 use super::{Broker, ProposeError};
@@ -20,32 +20,58 @@ impl Broker {
             return Ok(Vec::new());
         }
         let count = moves.len();
-        match self.order(moves, None, timeout).await? {
+        let order = Order {
+            moves,
+            ..Order::default()
+        };
+        match self.order(order, timeout).await? {
             Ok(outcomes) => Ok(outcomes.into_iter().map(result).collect()),
             // They were one plan.
             Err(refused) => Ok(vec![Err(refused); count]),
         }
     }
 
-    /// Begins all of a plan or nothing, and says whether a node is drained from then on.
+    /// Begins all of a plan or nothing.
     pub async fn carry_out(
         &self,
-        moves: Vec<Move>,
-        mark: Option<DrainMark>,
+        order: Order,
         timeout: Duration,
     ) -> Result<Result<Vec<Arc<Topic>>, Refused>, ProposeError> {
-        let ordered = self.order(moves, mark, timeout).await?;
+        let ordered = self.order(order, timeout).await?;
         Ok(ordered.and_then(|outcomes| outcomes.into_iter().map(result).collect()))
+    }
+
+    /// How many bytes in a second each node sends to replicas on the move, or no limit.
+    pub async fn throttle_moves(
+        &self,
+        limit: Option<u64>,
+        expected: Option<Option<u64>>,
+        timeout: Duration,
+    ) -> Result<Result<(), Refused>, ProposeError> {
+        let command = Command::SetThrottle { limit, expected };
+        self.tell(command, timeout).await
+    }
+
+    /// The moves of an operation stand still, or go on.
+    pub async fn pause_moves(
+        &self,
+        operation: u64,
+        is_paused: bool,
+        timeout: Duration,
+    ) -> Result<Result<(), Refused>, ProposeError> {
+        let command = Command::PauseMoves {
+            operation,
+            is_paused,
+        };
+        self.tell(command, timeout).await
     }
 
     async fn order(
         &self,
-        moves: Vec<Move>,
-        mark: Option<DrainMark>,
+        order: Order,
         timeout: Duration,
     ) -> Result<Result<Vec<TopicOutcome>, Refused>, ProposeError> {
-        let command = Command::MoveReplicas { moves, mark };
-        match self.propose(command, timeout).await? {
+        match self.propose(Command::MoveReplicas(order), timeout).await? {
             Outcome::Topics(outcomes) => Ok(Ok(outcomes)),
             Outcome::Refused(refused) => Ok(Err(refused)),
             other => unreachable!("moves were proposed, not {other:?}"),
@@ -58,10 +84,19 @@ impl Broker {
         node: NodeId,
         timeout: Duration,
     ) -> Result<Result<(), Refused>, ProposeError> {
-        match self.propose(Command::RemoveNode(node), timeout).await? {
+        self.tell(Command::RemoveNode(node), timeout).await
+    }
+
+    /// A command that is done or refused.
+    async fn tell(
+        &self,
+        command: Command,
+        timeout: Duration,
+    ) -> Result<Result<(), Refused>, ProposeError> {
+        match self.propose(command, timeout).await? {
             Outcome::Done => Ok(Ok(())),
             Outcome::Refused(refused) => Ok(Err(refused)),
-            other => unreachable!("a removal was proposed, not {other:?}"),
+            other => unreachable!("it is done or refused, not {other:?}"),
         }
     }
 }

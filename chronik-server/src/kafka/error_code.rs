@@ -172,10 +172,12 @@ impl From<&Refused> for ErrorCode {
             Refused::NoMove => ErrorCode::NoReassignmentInProgress,
             Refused::UnknownNode(_) => ErrorCode::BrokerIdNotRegistered,
             Refused::StillHolds { .. } => ErrorCode::PolicyViolation,
-            // Of plans, which Kafka's protocol does not know.
-            Refused::Elsewhere { .. } | Refused::MovesAlready { .. } => {
-                ErrorCode::UnknownServerError
-            }
+            // Of plans and operations, which Kafka's protocol does not know.
+            Refused::Elsewhere { .. }
+            | Refused::MovesAlready { .. }
+            | Refused::NoHome { .. }
+            | Refused::NoOperation(_)
+            | Refused::OtherThrottle => ErrorCode::UnknownServerError,
             Refused::AlreadyBorn(_) | Refused::EndedLife { .. } => ErrorCode::UnknownServerError,
         }
     }

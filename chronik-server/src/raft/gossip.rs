@@ -64,7 +64,7 @@ impl Shard {
             };
             let nodes = replica.preference.iter().copied();
             let lagging = nodes.filter(|node| !keeps_up(node)).collect();
-            let settled = replica.moving.filter(|_| replica.is_as_wanted(&catalog));
+            let settled = replica.moving.filter(|_| replica.has_arrived(&catalog));
             let told = Leads {
                 group: *uid,
                 epoch: replica.epoch(),

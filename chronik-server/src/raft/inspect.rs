@@ -45,6 +45,19 @@ pub(crate) struct GroupView {
     pub(crate) outgoing: Vec<ReplicaId>,
     /// Empty unless it leads.
     pub(crate) progress: Vec<Progress>,
+    /// None unless it leads and moves.
+    pub(crate) catch_up: Option<CatchUp>,
+}
+
+/// What a leader knows of replicas of its group that are on the move.
+#[derive(Clone, Debug)]
+pub(crate) struct CatchUp {
+    pub(crate) log_bytes: u64,
+    pub(crate) bytes_per_second: u64,
+    /// For which something waits until the throttle is open.
+    pub(crate) held_back: Vec<NodeId>,
+    /// This node copies as many groups as it does at once.
+    pub(crate) waits_for_turn: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,11 +167,12 @@ impl Shard {
     /// A snapshot for operators, made only when they ask.
     pub(super) fn inspect(&self) -> Inspection {
         let now = Instant::now();
-        let mut groups: Vec<GroupView> = self
-            .replicas
-            .values()
-            .map(|replica| view(replica, now))
-            .collect();
+        let has_turns = self.has_turns();
+        let groups = self.replicas.iter().map(|(group, replica)| GroupView {
+            catch_up: replica.catch_up(now, self.index.bytes(group.0), has_turns),
+            ..view(replica, now)
+        });
+        let mut groups: Vec<GroupView> = groups.collect();
         groups.sort_unstable_by_key(|view| view.group);
         Inspection {
             groups,
@@ -289,6 +303,7 @@ fn view(replica: &Replica, now: Instant) -> GroupView {
         voters: ids(&members.voters),
         learners: ids(&members.learners),
         outgoing: ids(&members.voters_outgoing),
+        catch_up: None,
     }
 }
 

@@ -163,12 +163,11 @@ impl Shard {
             return;
         };
         let catalog = meta.catalog.clone();
-        let learns = |replica: &&Replica| !replica.group().members().learners.is_empty();
-        let led = self.replicas.values().filter(|replica| replica.serves());
-        let mut learning = led.filter(learns).count();
+        self.pace_moves();
+        let mut learning = self.learning();
         let mut steps = Vec::new();
         for (uid, replica) in &self.replicas {
-            if !replica.serves() || replica.is_as_wanted(&catalog) {
+            if !replica.serves() || replica.is_as_it_should_be(&catalog) {
                 continue;
             }
             let group = replica.group();
@@ -193,6 +192,18 @@ impl Shard {
         steps
             .into_iter()
             .for_each(|(group, changes)| self.take_step(group, changes));
+    }
+
+    /// Whether this node may begin to copy one more group.
+    pub(super) fn has_turns(&self) -> bool {
+        self.learning() < MOST_LEARNING
+    }
+
+    /// Groups with a replica that catches up, of those that this node leads.
+    fn learning(&self) -> usize {
+        let learns = |replica: &&Replica| !replica.group().members().learners.is_empty();
+        let led = self.replicas.values().filter(|replica| replica.serves());
+        led.filter(learns).count()
     }
 
     /// A leader that is to leave goes last, and hands over first: whoever waits for it then waits for no election.
@@ -248,8 +259,17 @@ impl Shard {
 }
 
 impl Replica {
-    /// The numbers of those that should vote in the group, and of those that should only learn.
+    /// The numbers of those that should vote in the group now, and of those that should only learn.
     fn wanted(&self, catalog: &Catalog) -> (Vec<u64>, Vec<u64>) {
+        if self.is_paused(catalog) {
+            let present = |number: u64| self.number_of(ReplicaId(number).node(), catalog).0;
+            return membership::as_they_are(&self.group().members(), present);
+        }
+        self.destination(catalog)
+    }
+
+    /// Who should vote in the group, and who should only learn, once its move has arrived.
+    fn destination(&self, catalog: &Catalog) -> (Vec<u64>, Vec<u64>) {
         let number = |node: NodeId| self.number_of(node, catalog).0;
         match self.uid() {
             GroupUid::META => {
@@ -264,12 +284,20 @@ impl Replica {
         }
     }
 
-    /// Whether the group has exactly the members that the catalog wants.
-    pub(super) fn is_as_wanted(&self, catalog: &Catalog) -> bool {
+    /// Whether the group has exactly the members that it should have now.
+    fn is_as_it_should_be(&self, catalog: &Catalog) -> bool {
+        self.has_exactly(self.wanted(catalog))
+    }
+
+    /// Whether the group has exactly the members that its move wants.
+    pub(super) fn has_arrived(&self, catalog: &Catalog) -> bool {
+        self.has_exactly(self.destination(catalog))
+    }
+
+    fn has_exactly(&self, (voters, learners): (Vec<u64>, Vec<u64>)) -> bool {
         let is_same = |some: &[u64], others: &[u64]| {
             some.len() == others.len() && some.iter().all(|one| others.contains(one))
         };
-        let (voters, learners) = self.wanted(catalog);
         let members = self.group().members();
         !members.is_joint()
             && is_same(&members.voters, &voters)

@@ -190,6 +190,7 @@ impl Shard {
         for entry in entries {
             outcomes.extend(self.apply_one(&entry));
         }
+        self.pace_moves();
         self.publish_view();
         for (origin, outcome) in outcomes {
             self.answer(origin, outcome);
@@ -211,6 +212,7 @@ impl Shard {
         let gone: Vec<GroupUid> = self.replicas.keys().copied().filter(is_gone).collect();
         gone.into_iter().for_each(|group| self.destroy_group(group));
         topics.iter().for_each(|topic| self.host(topic, 0));
+        self.pace_moves();
         self.publish_view();
         self.note_started();
     }
@@ -379,6 +381,7 @@ impl Shard {
         };
         let topics: Vec<_> = meta.catalog.topics.values().cloned().collect();
         topics.iter().for_each(|topic| self.host(topic, 0));
+        self.pace_moves();
     }
 
     fn answer(&mut self, origin: Origin, outcome: Outcome) {

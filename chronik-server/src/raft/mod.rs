@@ -7,6 +7,7 @@
 
 pub(crate) mod event;
 
+mod catch_up;
 mod compaction;
 mod confirm;
 mod effects;

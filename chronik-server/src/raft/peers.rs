@@ -35,19 +35,24 @@ const MAX_FETCHES: usize = 256;
 impl Shard {
     /// Hands a group's messages to the transport; what it does not take is lost, which Raft is told.
     pub(super) fn send(&mut self, group: GroupUid, messages: Vec<Message>) {
+        let Some(replica) = self.replicas.get_mut(&group) else {
+            return;
+        };
         for message in messages {
             let to = message.to;
             let node = ReplicaId(to).node();
             let is_snapshot = message.get_msg_type() == MessageType::MsgSnapshot;
             let lane = lane_of(&message);
+            let catch_up_bytes = replica.catch_up_bytes(&message);
             let message = GroupMessage {
                 group: group.0,
                 message,
             };
             let sent = self.peers.send(node, lane, message);
-            let Some(replica) = self.replicas.get_mut(&group) else {
-                return;
-            };
+            if catch_up_bytes > 0 && sent.is_ok() {
+                replica.flow.note(Instant::now(), catch_up_bytes);
+                self.metrics.raft.catch_up_bytes.add(catch_up_bytes);
+            }
             if is_snapshot {
                 replica.snapshot_sent(to, sent.is_ok());
             } else if sent.is_err() && replica.group().is_leader() {

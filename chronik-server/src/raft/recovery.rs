@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::info;
 
 use super::ShardHandle;
+use super::catch_up::CatchUp;
 use super::compaction::Compaction;
 use super::confirm::Confirming;
 use super::effects::CHANGES_MEMBERS;
@@ -149,6 +150,7 @@ pub(crate) fn start(start: Start) -> Result<Started, StartError> {
     let (news, news_receiver) = mpsc::channel(NEWS_ROUNDS);
     let mut shard = Shard {
         compaction,
+        catch_up: CatchUp::default(),
         upkeep: Upkeep::new(start.tick, settings.retention_interval),
         settings,
         inbox,

@@ -11,6 +11,7 @@ use chronik_core::group::{Change, ChangeRefused, Fetch, Group, TransferRefused, 
 use chronik_core::ids::{GroupUid, NodeId, ReplicaId};
 use chronik_core::partition::Order;
 
+use super::catch_up::Flow;
 use super::event::{Bounds, Hint};
 use super::inspect::Trail;
 use super::meta::Meta;
@@ -27,6 +28,12 @@ pub(super) struct Replica {
     pub(super) left: Vec<(NodeId, u32)>,
     /// The version of the catalog in which the move began that is under way.
     pub(super) moving: Option<u64>,
+    /// Nodes that hold it once that move has arrived, and did not before.
+    pub(super) coming: Vec<NodeId>,
+    /// What those nodes get from here to catch up.
+    pub(super) flow: Flow,
+    /// In the line of groups that wait until the throttle is open.
+    pub(super) is_in_line: bool,
     /// Something changed since the last checkpoint.
     pub(super) dirty: bool,
     /// In the shard's list of groups to look after in this cycle.
@@ -54,6 +61,9 @@ impl Replica {
             preference,
             left: Vec::new(),
             moving: None,
+            coming: Vec::new(),
+            flow: Flow::default(),
+            is_in_line: false,
             dirty: true,
             touched: false,
             served: false,
@@ -68,6 +78,7 @@ impl Replica {
         self.preference.clone_from(&partition.replicas);
         self.left.clone_from(&partition.left);
         self.moving = partition.is_moving().then_some(partition.moved_at);
+        self.coming = partition.adding();
     }
 
     /// The number that this group knows a node by, as of now.
@@ -228,6 +239,20 @@ impl Replica {
         match &mut self.state {
             State::Meta(meta) => meta.group.change_members(changes),
             State::Records(records) => records.replica.change_members(changes),
+        }
+    }
+
+    pub(super) fn pace(&mut self, peers: &[u64]) {
+        match &mut self.state {
+            State::Meta(meta) => meta.group.pace(peers),
+            State::Records(records) => records.replica.pace(peers),
+        }
+    }
+
+    pub(super) fn release(&mut self) -> Option<Message> {
+        match &mut self.state {
+            State::Meta(meta) => meta.group.release(),
+            State::Records(records) => records.replica.release(),
         }
     }
 

@@ -16,6 +16,7 @@ use imbl::OrdMap;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Token;
+use super::catch_up::CatchUp;
 use super::compaction::Compaction;
 use super::confirm::Confirming;
 use super::elections::Elections;
@@ -75,6 +76,7 @@ pub(super) struct Shard {
     pub(super) fetches: SyncSender<Job>,
     pub(super) upkeep: Upkeep,
     pub(super) compaction: Compaction,
+    pub(super) catch_up: CatchUp,
     /// Who leads each group, shared with the published views.
     pub(super) statuses: OrdMap<GroupUid, Arc<GroupStatus>>,
     pub(super) view: watch::Sender<Arc<View>>,
@@ -247,7 +249,9 @@ impl Shard {
             self.obey(group, &mut orders);
             self.orders = orders;
             self.look_at(group);
+            self.line_up(group);
         }
+        self.release_catch_up();
         self.peers.flush();
         self.submit();
         self.bound_cache();
@@ -283,11 +287,13 @@ impl Shard {
     }
 
     fn patience(&self) -> Duration {
-        let due = match self.elections.next_due() {
-            Some(election) => self.upkeep.due.min(election),
-            None => self.upkeep.due,
-        };
-        let until_upkeep = due.saturating_duration_since(Instant::now());
+        let now = Instant::now();
+        let others = [self.elections.next_due(), self.catch_up.next_due(now)];
+        let due = others
+            .into_iter()
+            .flatten()
+            .fold(self.upkeep.due, Instant::min);
+        let until_upkeep = due.saturating_duration_since(now);
         if self.tasks.is_empty() {
             until_upkeep
         } else {

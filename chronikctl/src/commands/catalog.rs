@@ -5,7 +5,7 @@ use schemars::{JsonSchema, Schema};
 
 use super::{
     bundle, check, cluster, config, consume, context, explain, group, journal, leaders, node,
-    partition, produce, raft, topic, version,
+    partition, produce, raft, rebalance, topic, version,
 };
 use crate::exit::ErrorBody;
 use crate::mutate::Plan;
@@ -69,7 +69,13 @@ pub(crate) const COMMANDS: &[Entry] = &[
     write("rebalance apply", "OperationList", Needs::Admin),
     read("rebalance status", "OperationList", Needs::Admin),
     read("rebalance wait", "OperationList", Needs::Admin),
+    write("rebalance throttle", "Throttle", Needs::Admin),
+    write("rebalance pause", "OperationList", Needs::Admin),
+    write("rebalance resume", "OperationList", Needs::Admin),
     write("rebalance cancel", "OperationList", Needs::Admin),
+    write("rebalance rollback", "OperationList", Needs::Admin),
+    read("rebalance verify", "Verification", Needs::Admin),
+    read("rebalance diff", "PlanDiff", Needs::Admin),
     bare("events", Needs::Admin),
     read("node list", "NodeList", Needs::Admin),
     read("node describe", "Node", Needs::Admin),
@@ -139,6 +145,7 @@ pub(crate) const KINDS: &[(&str, MakeSchema)] = &[
     ("NodeList", schema::<node::NodeList<'static>>),
     ("OperationList", schema::<chronik_admin::v1::OperationList>),
     ("PlacementPlan", schema::<chronik_admin::v1::PlacementPlan>),
+    ("PlanDiff", schema::<rebalance::diff::PlanDiff>),
     ("Partition", schema::<partition::PartitionDescription>),
     ("PartitionList", schema::<partition::PartitionList>),
     ("Plan", schema::<Plan>),
@@ -146,9 +153,11 @@ pub(crate) const KINDS: &[(&str, MakeSchema)] = &[
     ("RaftHistory", schema::<chronik_admin::v1::RaftHistory>),
     ("RaftStatus", schema::<chronik_admin::v1::RaftStatus>),
     ("Record", schema::<consume::Record<'static>>),
+    ("Throttle", schema::<chronik_admin::v1::Throttle>),
     ("Topic", schema::<topic::TopicDescription>),
     ("TopicConfig", schema::<topic::TopicConfig>),
     ("TopicList", schema::<topic::TopicList>),
+    ("Verification", schema::<chronik_admin::v1::Verification>),
     ("Version", schema::<version::Version>),
 ];
 

@@ -101,7 +101,10 @@ pub(crate) fn is_read(command: &Command) -> bool {
         Command::Leaders(leaders) => matches!(leaders, leaders::Leaders::Show),
         Command::Rebalance(rebalance) => matches!(
             rebalance,
-            rebalance::Rebalance::Plan(_) | rebalance::Rebalance::Status(_)
+            rebalance::Rebalance::Plan(_)
+                | rebalance::Rebalance::Status(_)
+                | rebalance::Rebalance::Verify(_)
+                | rebalance::Rebalance::Diff(_)
         ),
         Command::Partition(partition) => !matches!(partition, partition::Partition::Move(_)),
         Command::Cluster(cluster) => matches!(cluster, cluster::Cluster::Status(_)),

@@ -1,11 +1,13 @@
 //! What can be changed from the view: offered, planned, confirmed. Each action is a command, and takes its path.
 
+use chronik_admin::v1::Operation;
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 
 use super::keys::{Wish, wish};
 use super::overlay::Overlay;
 use super::screens::Screen;
 use super::state::{Effect, Scope, State};
+use crate::cli::{Rate, rate};
 use crate::commands::raft;
 use crate::output::Tone;
 
@@ -17,6 +19,11 @@ pub(crate) enum Action {
     Drain { node: u64 },
     Undrain { node: u64 },
     Rebalance,
+    Throttle { rate: Rate },
+    Pause { operation: u64 },
+    Resume { operation: u64 },
+    Cancel { operation: u64 },
+    RollBack { operation: u64 },
 }
 
 impl Action {
@@ -32,6 +39,15 @@ impl Action {
             Action::Rebalance => "chronikctl rebalance plan --save plan.json && \
                                   chronikctl rebalance apply plan.json --no-wait"
                 .to_owned(),
+            Action::Throttle { rate } => format!("chronikctl rebalance throttle {rate}"),
+            Action::Pause { operation } => format!("chronikctl rebalance pause {operation}"),
+            Action::Resume { operation } => format!("chronikctl rebalance resume {operation}"),
+            Action::Cancel { operation } => {
+                format!("chronikctl rebalance cancel {operation} --no-wait")
+            }
+            Action::RollBack { operation } => {
+                format!("chronikctl rebalance rollback {operation} --no-wait")
+            }
         }
     }
 
@@ -42,6 +58,15 @@ impl Action {
             Action::Drain { node } => format!("drain node {node}: move everything away from it"),
             Action::Undrain { node } => format!("undrain node {node}: give it its share"),
             Action::Rebalance => "rebalance: even out replicas and leaders".to_owned(),
+            Action::Throttle { rate } => format!("throttle moves: {rate}"),
+            Action::Pause { operation } => format!("operation {operation}: stand still"),
+            Action::Resume { operation } => format!("operation {operation}: go on"),
+            Action::Cancel { operation } => {
+                format!("operation {operation}: bring back what has not arrived")
+            }
+            Action::RollBack { operation } => {
+                format!("operation {operation}: bring everything back")
+            }
         }
     }
 }
@@ -78,6 +103,11 @@ impl State {
         if let Some(node) = self.node_in_question() {
             offered.extend([Action::Drain { node }, Action::Undrain { node }]);
         }
+        if let Some(operation) = self.operation_in_question() {
+            offered.push(pause_or_resume(operation));
+            let operation = operation.operation_id;
+            offered.extend([Action::Cancel { operation }, Action::RollBack { operation }]);
+        }
         offered.push(Action::Rebalance);
         offered
     }
@@ -106,6 +136,64 @@ impl State {
         };
         let number = id.rsplit_once("node ")?.1;
         number.parse().ok()
+    }
+
+    /// The operation that the selected row is part of.
+    fn operation_in_question(&self) -> Option<&Operation> {
+        let group = self.selected_id()?;
+        let mut operations = self.data().operations.operations.iter();
+        let has_it = |known: &&Operation| known.moves.iter().any(|one| one.group == group);
+        operations.find(|known| self.page().screen == Screen::Moves && has_it(known))
+    }
+
+    /// What a key of the screen of moves is for, or why it is of no use.
+    pub(super) fn steer_moves(&mut self, wish: Wish) -> Vec<Effect> {
+        let action = match (self.refusal(), self.page().screen, wish) {
+            (Some(why), ..) => Err(why),
+            (None, Screen::Moves, Wish::Throttle) => {
+                self.overlay = Some(Overlay::Rate {
+                    typed: String::new(),
+                });
+                return Vec::new();
+            }
+            (None, Screen::Moves, Wish::Cancel) => {
+                let chosen = self.operation_in_question();
+                chosen
+                    .map(|known| Action::Cancel {
+                        operation: known.operation_id,
+                    })
+                    .ok_or("nothing is under way that could be cancelled")
+            }
+            (None, Screen::Moves, _) => {
+                let chosen = self.operation_in_question();
+                chosen
+                    .map(pause_or_resume)
+                    .ok_or("nothing is under way that could be paused")
+            }
+            _ => Err("this key is for the screen of moves"),
+        };
+        match action {
+            Ok(action) => self.ask_for(action),
+            Err(why) => {
+                self.told = Some((Tone::Plain, why.to_owned()));
+                Vec::new()
+            }
+        }
+    }
+
+    pub(super) fn type_rate(&mut self, mut typed: String, key: KeyEvent) -> Vec<Effect> {
+        match key.code {
+            KeyCode::Esc => return Vec::new(),
+            KeyCode::Enter => match rate(&typed) {
+                Ok(rate) => return self.ask_for(Action::Throttle { rate }),
+                Err(why) => self.told = Some((Tone::Bad, why)),
+            },
+            KeyCode::Backspace => _ = typed.pop(),
+            KeyCode::Char(letter) => typed.push(letter),
+            _ => {}
+        }
+        self.overlay = Some(Overlay::Rate { typed });
+        Vec::new()
     }
 
     pub(super) fn actions(&self) -> Overlay {
@@ -183,5 +271,13 @@ impl State {
             typed,
         });
         Vec::new()
+    }
+}
+
+fn pause_or_resume(known: &Operation) -> Action {
+    let operation = known.operation_id;
+    match known.paused {
+        true => Action::Resume { operation },
+        false => Action::Pause { operation },
     }
 }

@@ -279,6 +279,13 @@ async fn carry_out(
         Action::Drain { node } => node::drain_now(session, *node, consent).await,
         Action::Undrain { node } => node::fill_now(session, *node, consent).await,
         Action::Rebalance => rebalance::balance_now(session, consent).await,
+        Action::Throttle { rate } => rebalance::throttle_now(session, *rate, consent).await,
+        Action::Pause { operation } => rebalance::pause_now(session, *operation, consent).await,
+        Action::Resume { operation } => rebalance::resume_now(session, *operation, consent).await,
+        Action::Cancel { operation } => rebalance::cancel_now(session, *operation, consent).await,
+        Action::RollBack { operation } => {
+            rebalance::roll_back_now(session, *operation, consent).await
+        }
     }
 }
 

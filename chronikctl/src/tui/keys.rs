@@ -29,8 +29,11 @@ pub(crate) enum Wish {
     Actions,
     Faster,
     Slower,
-    /// A recording stands still, or goes on.
+    /// A recording or an operation stands still, or goes on.
     Pause,
+    /// Moves may go as fast as is typed.
+    Throttle,
+    Cancel,
     /// Another place of a recording.
     Steer(Steer),
     Help,
@@ -55,9 +58,12 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
         "to the next problem of the second line, to the last one",
     ),
     ("f", "freeze what is shown; collecting goes on"),
-    ("X", "explain why the row is red"),
-    ("y", "the row as JSON"),
+    ("X, y", "explain why the row is red; the row as JSON"),
     ("A", "actions: what can be done with the row"),
+    (
+        "T, p, C",
+        "on Moves: throttle them; pause or resume, cancel an operation",
+    ),
     ("+ -", "ask more often, less often"),
     (
         "p",
@@ -98,6 +104,8 @@ pub(crate) fn wish(key: KeyEvent) -> Option<Wish> {
         KeyCode::Char('N') => Wish::PreviousProblem,
         KeyCode::Char(':') => Wish::Prompt,
         KeyCode::Char('p') => Wish::Pause,
+        KeyCode::Char('T') => Wish::Throttle,
+        KeyCode::Char('C') => Wish::Cancel,
         KeyCode::Char(',') => Wish::Steer(Steer::Back),
         KeyCode::Char('.') => Wish::Steer(Steer::Step),
         KeyCode::Char('<') => Wish::Steer(Steer::By(-MINUTE_MS)),

@@ -27,6 +27,10 @@ pub(crate) enum Overlay {
         typed: String,
         at: usize,
     },
+    /// A limit for moves is typed.
+    Rate {
+        typed: String,
+    },
     Actions {
         actions: Vec<Action>,
         at: usize,
@@ -90,6 +94,7 @@ impl State {
                 Vec::new()
             }
             Some(Overlay::Prompt { typed, at }) => self.type_prompt(typed, at, key),
+            Some(Overlay::Rate { typed }) => self.type_rate(typed, key),
             Some(Overlay::Actions { actions, at }) => self.choose(actions, at, key),
             Some(Overlay::Waiting(action)) => {
                 // It goes on in the background if somebody does not want to wait.
@@ -140,7 +145,9 @@ impl State {
             Wish::Actions => self.overlay = Some(self.actions()),
             Wish::Faster => return self.pace_up(true),
             Wish::Slower => return self.pace_up(false),
+            Wish::Pause if !self.about.is_replay => return self.steer_moves(wish),
             Wish::Pause | Wish::Steer(_) => return self.steer(wish),
+            Wish::Throttle | Wish::Cancel => return self.steer_moves(wish),
             Wish::Help => self.overlay = Some(Overlay::Help),
             Wish::Suspend => return vec![Effect::Suspend],
             Wish::Quit => return self.quit(),

@@ -18,6 +18,7 @@ use super::screens::{self, Screen};
 use super::series::History;
 use super::trend::Trend;
 use crate::commands::rebalance::pace::Pace;
+use crate::commands::rebalance::status;
 use crate::output::Tone;
 
 /// What does not change while the view runs.
@@ -239,13 +240,18 @@ impl State {
         }
     }
 
-    /// A line for each operation: how far, how fast, how long, and what is in the way.
-    pub(crate) fn operations(&self) -> impl Iterator<Item = String> {
-        let operations = self.data().operations.operations.iter();
-        operations.filter_map(|operation| {
+    /// A line for each operation: how far, how fast, how long, and what is in the way; and how fast they may go.
+    pub(crate) fn operations(&self) -> Vec<(Tone, String)> {
+        let list = &self.data().operations;
+        let lines = list.operations.iter().filter_map(|operation| {
             let pace = self.paces.get(&operation.operation_id)?;
-            Some(pace.line(operation))
-        })
+            let tone = match operation.paused || pace.stalled().is_some() {
+                true => Tone::Warn,
+                false => Tone::Plain,
+            };
+            Some((tone, pace.line(operation)))
+        });
+        lines.chain(status::speed(list)).collect()
     }
 
     /// What is shown: the newest, or what was there when it froze.

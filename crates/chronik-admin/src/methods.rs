@@ -124,12 +124,46 @@ pub const METHODS: &[Method] = &[
         "/v1/placement/operations",
         "Moves that were ordered together, with how far they are.",
     ),
-    write::<v1::CancelRequest, v1::Operation>(
+    write::<v1::ThrottleRequest, v1::Throttle>(
+        "Placement",
+        "Throttle",
+        "/v1/placement/throttle",
+        "How many bytes in a second each node sends at most to replicas on the move.",
+    ),
+    write::<v1::OperationRequest, v1::Operation>(
+        "Placement",
+        "Pause",
+        "/v1/placement/pause",
+        "The moves of an operation stand still.",
+    ),
+    write::<v1::OperationRequest, v1::Operation>(
+        "Placement",
+        "Resume",
+        "/v1/placement/resume",
+        "The moves of an operation go on where they were.",
+    ),
+    write::<v1::OperationRequest, v1::Operation>(
         "Placement",
         "Cancel",
         "/v1/placement/cancel",
         "Brings back what has not arrived yet.",
     ),
+    write::<v1::OperationRequest, v1::Operation>(
+        "Placement",
+        "Rollback",
+        "/v1/placement/rollback",
+        "Brings back everything to where it was before the operation, by a new one.",
+    ),
+    Method {
+        // A plan is longer than a path may be.
+        verb: Verb::Post,
+        ..read::<v1::VerifyRequest, v1::Verification>(
+            "Placement",
+            "Verify",
+            "/v1/placement/verify",
+            "Where the partitions of a plan are now.",
+        )
+    },
     write::<v1::RemoveNodeRequest, v1::NodeRemoved>(
         "Placement",
         "RemoveNode",

@@ -32,7 +32,7 @@ fn every_rpc_has_a_row_and_every_row_an_rpc() {
 fn what_changes_something_is_posted_and_asks_for_more_than_a_viewer() {
     for method in METHODS {
         let writes = method.impact == Impact::Write;
-        assert_eq!(writes, method.verb == Verb::Post, "{}", method.path);
+        assert!(!writes || method.verb == Verb::Post, "{}", method.path);
         assert_eq!(writes, method.role != Role::Viewer, "{}", method.path);
         assert!(method.summary.ends_with('.'), "{}", method.path);
     }

@@ -10,6 +10,7 @@
 //! - [`compaction`]: which records a log keeps of each key.
 //! - [`consumer_group`]: the classic group coordinator.
 //! - [`plan`]: where replicas go, and how a group gets from the members it has to those it should have.
+//! - [`throttle`]: so many bytes in a second, for replicas on the move.
 //! - [`fault`]: what the simulator may break on purpose.
 //! - [`wire`]: the small bounded reader and writer that the disk formats above share.
 
@@ -21,4 +22,5 @@ pub mod group;
 pub mod ids;
 pub mod partition;
 pub mod plan;
+pub mod throttle;
 pub mod wire;

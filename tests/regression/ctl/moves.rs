@@ -2,8 +2,9 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
+use std::time::Instant;
 
-use chronik_local::wait;
+use chronik_local::{probe, wait};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -15,6 +16,8 @@ const PARTITIONS: i32 = 12;
 const STALE: i32 = 12;
 const BLOCKED: i32 = 11;
 const INTERRUPTED: i32 = 130;
+/// The answer is no.
+const NO: i32 = 10;
 
 #[test]
 fn a_fourth_node_gets_its_share_and_another_one_leaves_while_clients_write() {
@@ -38,7 +41,7 @@ fn a_fourth_node_gets_its_share_and_another_one_leaves_while_clients_write() {
     }
 
     refuses_what_is_stale(&four, &plan, file);
-    four.data(&["rebalance", "plan", "--save", file, "-o", "json"]);
+    let plan = four.data(&["rebalance", "plan", "--save", file, "-o", "json"]);
     let dry = four.data(&["rebalance", "apply", file, "--dry-run", "-o", "json"]);
     assert!(
         dry["changes"]
@@ -46,19 +49,15 @@ fn a_fourth_node_gets_its_share_and_another_one_leaves_while_clients_write() {
             .is_some_and(|changes| changes.len() > 2)
     );
     assert_eq!(four.run(&["rebalance", "apply", file]).code, 4);
-    let begun = four.data(&[
-        "rebalance",
-        "apply",
-        file,
-        "--yes",
-        "--no-wait",
-        "-o",
-        "json",
-    ]);
-    let id = begun["operations"][0]["operation_id"].to_string();
-    let done = four.run(&["rebalance", "wait", &id, "-o", "json"]).data();
-    let done = &done["operations"][0];
-    assert_eq!(done["done"], done["partitions"], "{done}");
+    let id = begin(&four, file, "64KiB/s");
+    crawls(&four, &id);
+    stands_still(&mut four, &id);
+    let fast = four.run(&["rebalance", "throttle", "none", "--yes", "-o", "json"]);
+    assert_eq!(fast.data()["previous_bytes_per_second"], 64 << 10);
+    let resumed = four.run(&["rebalance", "resume", &id, "--yes"]);
+    assert_eq!(resumed.code, 0, "{resumed:?}");
+    await_done(&four, &id);
+    goes_back_and_comes_again(&four, file, &id, &plan["reorders"]);
     let again = four.data(&["rebalance", "plan", "-o", "json"]);
     assert_eq!(again["moves"], Value::Array(Vec::new()));
     assert!(
@@ -82,7 +81,7 @@ fn a_fourth_node_gets_its_share_and_another_one_leaves_while_clients_write() {
     four.cluster.node_mut(1).stop().unwrap();
     load.say("fault");
     load.await_line("recovered");
-    // No record failed.
+    // No record failed, and all are there.
     load.stop();
 
     let told = four.ask(
@@ -93,6 +92,9 @@ fn a_fourth_node_gets_its_share_and_another_one_leaves_while_clients_write() {
         "NODE_JOINED",
         "MOVE_BEGUN",
         "MOVE_DONE",
+        "MOVES_THROTTLED",
+        "MOVES_PAUSED",
+        "MOVES_RESUMED",
         "LEADER_CHANGED",
         "NODE_LEFT",
     ] {
@@ -106,7 +108,7 @@ fn a_move_that_stands_still_says_why_and_is_brought_back() {
     let mut four = four();
     begin_the_fourth(&mut four);
     four.cluster.node_mut(4).kill().unwrap();
-    let before = replicas(&four);
+    let before = replicas(&four, 0);
     let mut wanted = before.clone();
     wanted[2] = 4;
     // The tool would refuse it: node 4 does not answer.
@@ -129,11 +131,12 @@ fn a_move_that_stands_still_says_why_and_is_brought_back() {
     assert_eq!(dry.code, 0, "{dry:?}");
     let back = four.run(&["rebalance", "cancel", &id, "--yes"]);
     assert_eq!(back.code, 0, "{back:?}");
-    assert_eq!(replicas(&four), before);
+    assert_eq!(replicas(&four, 0), before);
     let gone = four.run(&["rebalance", "wait", &id, "-o", "json"]);
     assert_eq!(gone.refusal(), (1, "NOT_FOUND".to_owned()));
     let twice = four.run(&["rebalance", "cancel", &id, "--yes", "-o", "json"]);
     assert_eq!(twice.refusal(), (1, "NOT_FOUND".to_owned()));
+    half_of_it_is_rolled_back(&four, &before, &wanted);
     four.finish();
 }
 
@@ -194,7 +197,7 @@ fn a_drained_node_gets_nothing_until_it_is_undrained() {
 fn of_two_operators_with_the_same_plan_one_is_refused() {
     let three = Three::with_topic("moving");
     for round in 0..8 {
-        let from = replicas(&three);
+        let from = replicas(&three, 0);
         let turn = |by: usize| {
             let mut to = from.clone();
             to.rotate_left(by);
@@ -275,6 +278,43 @@ fn begin_the_fourth(four: &mut Three) {
     .unwrap();
 }
 
+/// One partition only gets another leader, the other one waits for a node that is dead: both go back.
+fn half_of_it_is_rolled_back(four: &Three, before: &[u64], wanted: &[u64]) {
+    let led = replicas(four, 1);
+    let mut turned = led.clone();
+    turned.rotate_left(1);
+    let moves = serde_json::json!([
+        { "group": "moving/0", "from": before, "to": wanted },
+        { "group": "moving/1", "from": led, "to": turned },
+    ]);
+    let begun = four.run(&["api", "post", "placement/apply", &format!("moves={moves}")]);
+    let id = begun.json()["operation_id"].to_string();
+    wait::until("half of the operation", CHANGE_BOUND, || {
+        (operation(four, &id)["done"] == 1).then_some(())
+    })
+    .unwrap();
+    assert_eq!(
+        (replicas(four, 0), replicas(four, 1)),
+        (wanted.to_vec(), turned)
+    );
+    let declined = four.run(&["rebalance", "rollback", &id]);
+    assert_eq!(declined.code, 4, "{declined:?}");
+    let dry = four.run(&["rebalance", "rollback", &id, "--dry-run"]);
+    assert!(
+        dry.stdout
+            .contains("2 partitions to where they were before"),
+        "{dry:?}"
+    );
+    let back = four.run(&["rebalance", "rollback", &id, "--yes"]);
+    assert_eq!(back.code, 0, "{back:?}");
+    assert_eq!(
+        (replicas(four, 0), replicas(four, 1)),
+        (before.to_vec(), led)
+    );
+    let paused = four.run(&["rebalance", "pause", &id, "--yes", "-o", "json"]);
+    assert_eq!(paused.refusal(), (1, "NOT_FOUND".to_owned()));
+}
+
 /// Another hand changes one of the partitions: the plan is refused as a whole.
 fn refuses_what_is_stale(four: &Three, plan: &Value, file: &str) {
     let group = plan["moves"][0]["group"].as_str().unwrap();
@@ -287,6 +327,186 @@ fn refuses_what_is_stale(four: &Three, plan: &Value, file: &str) {
     assert!(stale.stdout.contains(group), "{stale:?}");
     let status = four.data(&["rebalance", "status", "-o", "json"]);
     assert_eq!(status["operations"], Value::Array(Vec::new()));
+}
+
+/// Begins what a file says, and does not wait for it. Returns the operation.
+fn begin(four: &Three, file: &str, throttle: &str) -> String {
+    let begun = four.data(&[
+        "rebalance",
+        "apply",
+        file,
+        "--throttle",
+        throttle,
+        "--yes",
+        "--no-wait",
+        "-o",
+        "json",
+    ]);
+    begun["operations"][0]["operation_id"].to_string()
+}
+
+fn await_done(four: &Three, id: &str) {
+    let done = four.run(&["rebalance", "wait", id, "-o", "json"]).data();
+    let done = &done["operations"][0];
+    assert_eq!(done["done"], done["partitions"], "{done}");
+}
+
+fn operation(four: &Three, id: &str) -> Value {
+    let status = four.data(&["rebalance", "status", id, "-o", "json"]);
+    status["operations"][0].clone()
+}
+
+/// No node sends more than the throttle allows, and the status says so. Nobody else waits for that: the load goes on.
+fn crawls(four: &Three, id: &str) {
+    const RATE: f64 = (64 << 10) as f64;
+    /// A message that is as long as messages may be, and what may leave at once.
+    const LARGEST_BURST: f64 = (1 << 20) as f64 + RATE;
+    let since = Instant::now();
+    let before = ALL.map(|node| copied_from(four, node));
+    wait::until(
+        "something that waits for the throttle",
+        CHANGE_BOUND,
+        || {
+            let operation = operation(four, id);
+            let mut moves = operation["moves"].as_array().unwrap().iter();
+            moves
+                .any(|one| {
+                    one["waits_for"]
+                        .as_str()
+                        .unwrap()
+                        .starts_with("the throttle of node")
+                })
+                .then_some(())
+        },
+    )
+    .unwrap();
+    let status = four.data(&["rebalance", "status", "-o", "json"]);
+    assert_eq!(status["throttle_bytes_per_second"], 64 << 10, "{status}");
+    assert!(
+        !status["senders"].as_array().unwrap().is_empty(),
+        "{status}"
+    );
+    wait::until("some bytes from every node", CHANGE_BOUND, || {
+        let pairs = ALL.iter().zip(before);
+        let mut sent = pairs.map(|(node, before)| copied_from(four, *node) - before);
+        sent.all(|bytes| bytes > 0).then_some(())
+    })
+    .unwrap();
+    for (node, before) in ALL.into_iter().zip(before) {
+        let sent = (copied_from(four, node) - before) as f64;
+        let most = RATE * since.elapsed().as_secs_f64() + LARGEST_BURST;
+        assert!(sent <= most, "node {node} sent {sent} of {most} bytes");
+    }
+}
+
+/// What a node has sent to replicas on the move.
+fn copied_from(four: &Three, node: usize) -> u64 {
+    let admin = four
+        .cluster
+        .node(node)
+        .admin_address()
+        .expect("an admin door");
+    let (_, page) = probe::http(admin, "/metrics").expect("metrics");
+    let name = "chronik_raft_catch_up_bytes_total ";
+    let line = page.lines().find_map(|line| line.strip_prefix(name));
+    line.expect("a counter").parse().expect("a number")
+}
+
+/// A paused operation copies nothing and finishes nothing, whoever leads and whatever starts again.
+fn stands_still(four: &mut Three, id: &str) {
+    let dry = four.run(&["rebalance", "pause", id, "--dry-run"]);
+    assert!(dry.stdout.contains("until it is resumed"), "{dry:?}");
+    let paused = four.run(&["rebalance", "pause", id, "--yes"]);
+    assert_eq!(paused.code, 0, "{paused:?}");
+    assert!(
+        paused.stdout.contains("known to node 1,2,3,4"),
+        "{paused:?}"
+    );
+    let figures = |operation: &Value| {
+        let figure = |name: &str| operation[name].as_u64().unwrap();
+        (
+            figure("done"),
+            figure("entries_done"),
+            figure("entries_total"),
+        )
+    };
+    // What was under way arrives. From then on, logs grow and copies do not.
+    let mut seen = figures(&operation(four, id));
+    let mut grows = |four: &Three, what: &'static str| {
+        wait::until(what, CHANGE_BOUND, || {
+            let now = figures(&operation(four, id));
+            let stood = (now.0, now.1) == (seen.0, seen.1);
+            if !stood {
+                seen = now;
+            }
+            (stood && now.2 > seen.2 + 200).then_some(now)
+        })
+        .unwrap()
+    };
+    let (done, copied, _) = grows(four, "copies that do not grow any more");
+    assert_eq!(
+        operation(four, id)["moves"][0]["waits_for"],
+        format!("operation {id} is paused")
+    );
+    let group = operation(four, id)["moves"][0]["group"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for group in ["meta", &group] {
+        let moved = four.run(&["raft", "step-down", "--group", group, "--yes"]);
+        assert_eq!(moved.code, 0, "{moved:?}");
+    }
+    four.cluster.node_mut(2).stop().unwrap();
+    four.cluster.node_mut(2).begin().unwrap();
+    four.cluster.await_ready(&ALL).unwrap();
+    let (done_later, copied_later, _) = grows(four, "logs that grow under other leaders");
+    assert_eq!((done_later, copied_later), (done, copied));
+}
+
+/// Everything goes back to where it was, comes again, is brought back half-way, and comes for good.
+fn goes_back_and_comes_again(four: &Three, file: &str, id: &str, reorders: &Value) {
+    let verify = ["rebalance", "verify", file, "-o", "json"];
+    assert_eq!(four.run(&verify).code, 0);
+    let diff = four.run(&["rebalance", "diff", file, "-o", "json"]);
+    assert_eq!(
+        (diff.code, &diff.json()["data"]["fits"]),
+        (NO, &Value::Bool(false))
+    );
+    let back = four.run(&["rebalance", "rollback", id, "--yes", "-o", "json"]);
+    assert_eq!(back.code, 0, "{back:?}");
+    let twice = four.run(&["rebalance", "rollback", id, "--yes", "-o", "json"]);
+    assert_eq!(twice.refusal(), (1, "NOT_FOUND".to_owned()));
+    is_back(four, file);
+
+    let id = begin(four, file, "64KiB/s");
+    wait::until("what needs no copy", CHANGE_BOUND, || {
+        (operation(four, &id)["done"] == *reorders).then_some(())
+    })
+    .unwrap();
+    let cancelled = four.run(&["rebalance", "cancel", &id, "--yes"]);
+    assert_eq!(cancelled.code, 0, "{cancelled:?}");
+    // What had arrived stayed.
+    if *reorders != 0 {
+        let rest = four.run(&["rebalance", "rollback", &id, "--yes"]);
+        assert_eq!(rest.code, 0, "{rest:?}");
+    }
+    is_back(four, file);
+    let id = begin(four, file, "none");
+    await_done(four, &id);
+    assert_eq!(four.run(&verify).code, 0);
+}
+
+/// Everything is where a plan found it, and the same plan would be made again.
+fn is_back(four: &Three, file: &str) {
+    let verified = four.run(&["rebalance", "verify", file, "-o", "json"]);
+    assert_eq!(verified.code, NO, "{verified:?}");
+    let verified = verified.json();
+    for one in verified["data"]["moves"].as_array().unwrap() {
+        assert_eq!(one["state"], "pending", "{one}");
+        assert_eq!(one["present"], one["from"], "{one}");
+    }
+    let diff = four.run(&["rebalance", "diff", file, "-o", "json"]);
+    assert_eq!(diff.code, 0, "{diff:?}");
 }
 
 fn goes_on_without_its_watcher(four: &Three, id: &str) {
@@ -310,10 +530,12 @@ fn goes_on_without_its_watcher(four: &Three, id: &str) {
     assert!(line.contains(&next), "{line}");
 }
 
-fn replicas(four: &Three) -> Vec<u64> {
+fn replicas(four: &Three, partition: usize) -> Vec<u64> {
     let topic = four.run(&["api", "get", "topics/describe", "name=moving"]);
     let topic = topic.json();
-    let replicas = topic["partitions"][0]["replicas"].as_array().unwrap();
+    let replicas = topic["partitions"][partition]["replicas"]
+        .as_array()
+        .unwrap();
     replicas.iter().map(|node| node.as_u64().unwrap()).collect()
 }
 

@@ -14,6 +14,10 @@ use chronik_local::wait;
 #[test]
 fn answers_have_the_form_that_their_schema_says() {
     let three = Three::with_topic("orders");
+    let file = three.dir.path().join("plan.json");
+    let file = file.to_str().unwrap().to_owned();
+    let saved = three.run(&["rebalance", "plan", "--save", &file]);
+    assert_eq!(saved.code, 0, "{saved:?}");
     let lines = [
         &["status"][..],
         &["health"],
@@ -24,6 +28,15 @@ fn answers_have_the_form_that_their_schema_says() {
         &["leaders", "show"],
         &["partition", "list"],
         &["partition", "moves"],
+        &["rebalance", "status"],
+        &["rebalance", "throttle", "50MiB/s", "--dry-run"],
+        &["rebalance", "throttle", "50MiB/s", "--yes"],
+        &["rebalance", "throttle", "1B/s", "--yes"],
+        &["rebalance", "pause", "7", "--yes"],
+        &["rebalance", "resume", "7", "--yes"],
+        &["rebalance", "rollback", "7", "--yes"],
+        &["rebalance", "verify", &file],
+        &["rebalance", "diff", &file],
         &["leaders", "balance", "--dry-run"],
         &["journal"],
         &[
@@ -129,6 +142,11 @@ fn words_that_make_no_sense_end_with_two() {
         &["context", "add", "empty"],
         &["--server", "127.0.0.1:1", "raft", "status"],
         &["api", "get", "raft/status", "group"],
+        &["rebalance", "throttle", "fast"],
+        &["rebalance", "apply", "plan.json", "--throttle", "50"],
+        &["rebalance", "pause"],
+        &["rebalance", "verify", "no-such-plan.json"],
+        &["rebalance", "diff", "no-such-plan.json"],
     ];
     for line in lines {
         let ended = run(command(&dir).args(line), &dir);

@@ -1,6 +1,6 @@
 //! Verdicts over clusters that are written down.
 
-use chronik_admin::v1::{Disk, NodeReplica, NodeStatus, Progress};
+use chronik_admin::v1::{Disk, NodeReplica, NodeStatus};
 
 use super::*;
 
@@ -10,6 +10,8 @@ fn wanted() -> BTreeMap<GroupUid, Wanted> {
     let wanted = Wanted {
         name: "orders/0".to_owned(),
         nodes: [1, 2, 3].map(NodeId).to_vec(),
+        coming: Vec::new(),
+        going: Vec::new(),
     };
     BTreeMap::from([(GROUP, wanted)])
 }
@@ -43,6 +45,7 @@ fn snapshot(node: u64, role: &str, term: u64, leader: Option<u64>) -> Snapshot {
         replicas: vec![NodeReplica {
             group_id: GROUP.0,
             view: Some(view),
+            catch_up: None,
         }],
     }
 }
@@ -176,4 +179,48 @@ fn a_full_disk_and_a_lagging_replica_are_reasons() {
     let health = health(&HealthRequest::default(), "c", &rows, &[]);
     assert_eq!(health.reasons[0].code, "DISK_FULL");
     assert_eq!(health.reasons[0].items, ["1"]);
+}
+
+#[test]
+fn a_move_is_no_problem_and_hides_none() {
+    let mut wanted = wanted();
+    let moving = wanted.get_mut(&GROUP).unwrap();
+    moving.nodes = [4, 2, 3].map(NodeId).to_vec();
+    (moving.coming, moving.going) = (vec![NodeId(4)], vec![NodeId(1)]);
+    let mut one = snapshot(1, "leader", 7, Some(1));
+    let others = [2, 3].map(|node| snapshot(node, "follower", 7, Some(1)));
+    let learner = snapshot(4, "learner", 7, Some(1));
+    // Node 4 copies for hours.
+    let copies = Progress {
+        node_id: 4,
+        lag_ms: 7_200_000,
+        lag_entries: 1_000_000,
+        ..Progress::default()
+    };
+    let view = one.replicas[0].view.as_mut().unwrap();
+    view.progress.push(copies);
+    let problems = |one: &Snapshot, second: Result<(), &'static str>| {
+        let words = Words::from([
+            (NodeId(1), Ok(one)),
+            (NodeId(2), second.map(|()| &others[0])),
+            (NodeId(3), Ok(&others[1])),
+            (NodeId(4), Ok(&learner)),
+        ]);
+        groups(&wanted, &words, Some(10)).remove(0).problems
+    };
+    assert_eq!(problems(&one, Ok(())), Vec::<String>::new());
+    assert_eq!(problems(&one, Err("silent")), ["UNDER_REPLICATED"]);
+    // The one that leaves counts until it votes no more.
+    let leaves = one.replicas[0].view.as_mut().unwrap();
+    leaves.progress[0].in_sync = false;
+    assert_eq!(problems(&one, Ok(())), ["UNDER_REPLICATED"]);
+    let leaves = one.replicas[0].view.as_mut().unwrap();
+    leaves.voters = vec![2, 3, 4];
+    leaves.progress[3] = Progress {
+        lag_ms: 0,
+        lag_entries: 0,
+        in_sync: true,
+        ..leaves.progress[3]
+    };
+    assert_eq!(problems(&one, Ok(())), Vec::<String>::new());
 }

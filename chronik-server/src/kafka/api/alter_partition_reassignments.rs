@@ -1,6 +1,6 @@
 //! AlterPartitionReassignments: who shall hold which partitions. The members of their groups change step by step.
 
-use chronik_core::catalog::{Expected, Move, Refused};
+use chronik_core::catalog::{Destination, Expected, Move, Refused};
 use kafka_protocol::messages::alter_partition_reassignments_request::ReassignablePartition;
 use kafka_protocol::messages::alter_partition_reassignments_response::{
     ReassignablePartitionResponse, ReassignableTopicResponse,
@@ -67,11 +67,14 @@ pub(in crate::kafka) async fn handle(
 }
 
 fn wanted(view: &View, topic: &TopicName, asked: ReassignablePartition) -> Option<Move> {
-    let replicas = asked.replicas;
+    let to = match asked.replicas {
+        Some(nodes) => Destination::Nodes(nodes.into_iter().map(node_id).collect()),
+        None => Destination::Back,
+    };
     Some(Move {
         topic: view.catalog.topic(topic)?.id,
         partition: u32::try_from(asked.partition_index).ok()?,
-        replicas: replicas.map(|nodes| nodes.into_iter().map(node_id).collect()),
+        to,
         expected: Expected::Anything,
     })
 }

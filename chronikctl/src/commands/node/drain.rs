@@ -4,7 +4,7 @@ use chronik_admin::v1::DrainMark;
 
 use crate::cli::Consent;
 use crate::commands::rebalance::carry::{self, Order};
-use crate::commands::rebalance::{Patience, fetch};
+use crate::commands::rebalance::{Patience, Speed, fetch};
 use crate::exit::Failure;
 use crate::output::Answer;
 use crate::session::Session;
@@ -13,6 +13,8 @@ use crate::session::Session;
 pub(crate) struct Args {
     /// The node's number
     node: u64,
+    #[command(flatten)]
+    speed: Speed,
     #[command(flatten)]
     patience: Patience,
     #[command(flatten)]
@@ -24,6 +26,7 @@ impl Args {
     pub(super) fn at_once(node: u64, consent: Consent) -> Args {
         Args {
             node,
+            speed: Speed::default(),
             patience: Patience::none(),
             consent,
         }
@@ -59,6 +62,7 @@ async fn carry_out(
     let ordered = Order {
         wanted,
         mark: (!is_done).then_some(mark),
+        throttle: args.speed.limit(),
     };
     carry::out(session, ordered, action, &args.patience, &args.consent).await
 }

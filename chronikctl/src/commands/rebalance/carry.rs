@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use chronik_admin::Code;
 use chronik_admin::client::Client;
 use chronik_admin::v1::{
-    ApplyRequest, ClusterView, DrainMark, Expect, Operation, OperationsRequest, PlacementPlan,
+    ApplyRequest, ClusterView, DrainMark, Expect, Limit, Operation, PlacementPlan,
 };
 use tokio::time::sleep;
 
 use super::pace::Pace;
 use super::plan::{listed, summary};
+use super::throttle::in_words;
 use super::{Patience, fetch, status, told};
 use crate::cli::Consent;
 use crate::commands::node;
@@ -33,6 +34,8 @@ pub(crate) struct Order {
     pub(crate) wanted: PlacementPlan,
     /// Whether a node is to be without replicas from then on.
     pub(crate) mark: Option<DrainMark>,
+    /// How fast moves may go from then on, if that is to be another pace.
+    pub(crate) throttle: Option<Limit>,
 }
 
 /// Does what the order says, if the checks and the person agree.
@@ -54,6 +57,9 @@ pub(crate) async fn out(
     describe(&mut plan, wanted, &view);
     plan.changes
         .extend(ordered.mark.map(|mark| marked(mark, &view)));
+    let throttle = ordered.throttle.map(|limit| limit.bytes_per_second);
+    plan.changes
+        .extend(throttle.map(|limit| format!("moves are throttled: {}", in_words(limit))));
     // A plan that does not fit any more is refused before anybody is asked.
     order(&client, &ordered, &plan, true).await?;
     let request = plan.clone();
@@ -74,7 +80,7 @@ pub(crate) async fn out(
 }
 
 /// What a mark changes, in words.
-fn marked(mark: DrainMark, view: &ClusterView) -> String {
+pub(super) fn marked(mark: DrainMark, view: &ClusterView) -> String {
     let node = mark.node_id;
     let others = view
         .nodes
@@ -203,15 +209,7 @@ pub(crate) async fn watch(
 
 /// One operation as it is now.
 pub(crate) async fn look(session: &Session, id: u64) -> Result<Operation, Failure> {
-    let question = |client: Client| async move {
-        let mut placement = client.placement();
-        let request = OperationsRequest {
-            operation_id: Some(id),
-        };
-        client.bounded(placement.operations(request)).await
-    };
-    let (_, mut found) = session.ask(question).await?;
-    session.check_cluster(&found.cluster_id)?;
+    let mut found = status::operations(session, Some(id)).await?;
     found.operations.pop().ok_or_else(|| {
         Failure::new(Code::NotFound, format!("there is no operation {id}"))
             .hint("chronikctl rebalance status")
@@ -233,6 +231,7 @@ async fn order(
         dry_run,
         request_id: plan.request_id.clone(),
         mark: ordered.mark,
+        throttle: ordered.throttle,
     };
     let mut placement = client.placement();
     Ok(client.bounded(placement.apply(request)).await?)
@@ -245,6 +244,43 @@ fn describe(plan: &mut Plan, wanted: &PlacementPlan, view: &ClusterView) {
         .filter(|share| share.replicas_after > share.replicas_before)
         .map(|share| share.node_id)
         .collect();
+    check_targets(plan, &gets, view);
+    plan.change(summary(wanted));
+    if !wanted.moves.is_empty() {
+        plan.change("every partition keeps as many voters as it has, all the time");
+    }
+    let moves = wanted.moves.iter();
+    list(plan, moves.map(|one| (&one.group, &one.from, &one.to)));
+}
+
+/// Partitions with where they are and where they go, as many as people read.
+pub(super) fn list<'a>(
+    plan: &mut Plan,
+    moves: impl ExactSizeIterator<Item = (&'a String, &'a Vec<u64>, &'a Vec<u64>)>,
+) {
+    let more = moves.len().saturating_sub(MOST_LINES);
+    for (group, from, to) in moves.take(MOST_LINES) {
+        plan.change(format!("{group}: {} -> {}", listed(from), listed(to)));
+    }
+    if more > 0 {
+        plan.change(format!("and {}", plural(more as u64, "more move")));
+    }
+}
+
+/// Something of the operation has not arrived.
+pub(super) fn check_under_way(plan: &mut Plan, present: &Operation) {
+    plan.check(
+        "NOTHING_UNDER_WAY",
+        !present.moves.is_empty(),
+        match present.moves.len() {
+            0 => "everything has arrived already".to_owned(),
+            count => format!("{} under way", plural(count as u64, "partition")),
+        },
+    );
+}
+
+/// Whoever gets something is there and has room for it.
+pub(super) fn check_targets(plan: &mut Plan, gets: &[u64], view: &ClusterView) {
     let rows = view.nodes.iter().filter(|row| gets.contains(&row.node_id));
     let (mut silent, mut full) = (Vec::new(), Vec::new());
     for row in rows {
@@ -277,20 +313,4 @@ fn describe(plan: &mut Plan, wanted: &PlacementPlan, view: &ClusterView) {
             "has a full disk",
         ),
     );
-    plan.change(summary(wanted));
-    if !wanted.moves.is_empty() {
-        plan.change("every partition keeps as many voters as it has, all the time");
-    }
-    for one in wanted.moves.iter().take(MOST_LINES) {
-        plan.change(format!(
-            "{}: {} -> {}",
-            one.group,
-            listed(&one.from),
-            listed(&one.to)
-        ));
-    }
-    if wanted.moves.len() > MOST_LINES {
-        let more = wanted.moves.len() - MOST_LINES;
-        plan.change(format!("and {}", plural(more as u64, "more move")));
-    }
 }

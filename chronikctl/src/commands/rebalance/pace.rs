@@ -5,16 +5,26 @@ use std::time::Duration;
 
 use chronik_admin::v1::Operation;
 
-use crate::output::{duration_ms, plural};
+use crate::output::{bytes, duration_ms, plural};
 
 /// What was copied when; times are counted from anywhere.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pace {
-    /// Entries of partitions that were seen on their way: done and wanted.
-    seen: BTreeMap<String, (u64, u64)>,
+    /// Partitions that were seen on their way.
+    seen: BTreeMap<String, Copied>,
     marks: VecDeque<(Duration, u64)>,
+    entries: u64,
     moved_on: Option<Duration>,
     done_partitions: u64,
+}
+
+/// How much of a partition is copied. Entries are counted, bytes are estimated by their share.
+#[derive(Clone, Copy, Debug)]
+struct Copied {
+    entries: u64,
+    entries_total: u64,
+    bytes: u64,
+    bytes_total: u64,
 }
 
 /// The rate is that of the last while.
@@ -26,23 +36,30 @@ impl Pace {
     /// Takes in how far the operation is.
     pub(crate) fn note(&mut self, now: Duration, operation: &Operation) {
         // What is not on its way any more has arrived.
-        for (name, (done, total)) in &mut self.seen {
+        for (name, copied) in &mut self.seen {
             if !operation.moves.iter().any(|one| one.group == *name) {
-                *done = *total;
+                copied.entries = copied.entries_total;
+                copied.bytes = copied.bytes_total;
             }
         }
         for one in &operation.moves {
-            let entries = (one.entries_done, one.entries_total);
-            self.seen.insert(one.group.clone(), entries);
+            let copied = Copied {
+                entries: one.entries_done,
+                entries_total: one.entries_total,
+                bytes: one.bytes_done,
+                bytes_total: one.bytes_total,
+            };
+            self.seen.insert(one.group.clone(), copied);
         }
-        let copied = self.copied();
-        let is_further = self.marks.back().is_none_or(|(_, before)| copied > *before)
-            || operation.done > self.done_partitions;
-        if is_further || self.moved_on.is_none() {
+        let entries = self.sum(|copied| copied.entries);
+        let is_further = entries > self.entries || operation.done > self.done_partitions;
+        // What somebody has paused does not stand still by itself.
+        if is_further || operation.paused || self.moved_on.is_none() {
             self.moved_on = Some(now);
         }
+        self.entries = entries;
         self.done_partitions = operation.done;
-        self.marks.push_back((now, copied));
+        self.marks.push_back((now, self.sum(|copied| copied.bytes)));
         while self.marks.len() > 2
             && self
                 .marks
@@ -53,7 +70,7 @@ impl Pace {
         }
     }
 
-    /// Entries in a second.
+    /// Bytes in a second.
     pub(crate) fn rate(&self) -> u64 {
         let (Some((begin, first)), Some((end, last))) = (self.marks.front(), self.marks.back())
         else {
@@ -68,8 +85,8 @@ impl Pace {
 
     /// How long it will take at this rate.
     pub(crate) fn left(&self) -> Option<Duration> {
-        let total: u64 = self.seen.values().map(|(_, total)| total).sum();
-        let missing = total.saturating_sub(self.copied());
+        let total = self.sum(|copied| copied.bytes_total);
+        let missing = total.saturating_sub(self.sum(|copied| copied.bytes));
         match (self.rate(), missing) {
             (_, 0) | (0, _) => None,
             (rate, missing) => Some(Duration::from_secs(missing.div_ceil(rate))),
@@ -90,11 +107,17 @@ impl Pace {
         if operation.moves.is_empty() {
             return line;
         }
-        let total: u64 = self.seen.values().map(|(_, total)| total).sum();
-        line.push_str(&format!(", {}/{total} entries", self.copied()));
+        let copied = bytes(self.sum(|copied| copied.bytes));
+        let total = bytes(self.sum(|copied| copied.bytes_total));
+        line.push_str(&format!(", {copied} of {total}"));
+        if operation.paused {
+            line.push_str(", paused");
+            return line;
+        }
         if let Some(left) = self.left() {
             let ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-            line.push_str(&format!(", {}/s, {} left", self.rate(), duration_ms(ms)));
+            let rate = bytes(self.rate());
+            line.push_str(&format!(", {rate}/s, {} left", duration_ms(ms)));
         }
         if let Some(silence) = self.stalled() {
             let ms = u64::try_from(silence.as_millis()).unwrap_or(u64::MAX);
@@ -111,11 +134,8 @@ impl Pace {
         line
     }
 
-    fn copied(&self) -> u64 {
-        self.seen
-            .values()
-            .map(|(done, total)| done.min(total))
-            .sum()
+    fn sum(&self, figure: impl Fn(&Copied) -> u64) -> u64 {
+        self.seen.values().map(figure).sum()
     }
 }
 
@@ -130,6 +150,8 @@ mod tests {
             group: "orders/0".to_owned(),
             entries_total: 1000,
             entries_done,
+            bytes_total: 10 << 20,
+            bytes_done: (entries_done << 20) / 100,
             waits_for: waits_for.to_owned(),
             ..MoveState::default()
         };
@@ -149,10 +171,10 @@ mod tests {
         pace.note(at(0), &operation(0, 100, ""));
         assert_eq!((pace.rate(), pace.left()), (0, None));
         pace.note(at(4), &operation(0, 500, ""));
-        assert_eq!(pace.rate(), 100);
+        assert_eq!(pace.rate(), 1 << 20);
         assert_eq!(
             pace.line(&operation(0, 500, "")),
-            "operation 7: 0/2 partitions, 500/1000 entries, 100/s, 5.0s left"
+            "operation 7: 0/2 partitions, 5.0 MiB of 10.0 MiB, 1.0 MiB/s, 5.0s left"
         );
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chronik_admin::v1::{
     ClusterEvent, ClusterView, Disk, Health, Leader, MoveState, NodeRow, NodeStatus, Operation,
-    OperationList, Progress, RaftGroup, RaftNode, RaftStatus, RaftView, Reason, TopicList,
+    OperationList, Progress, RaftGroup, RaftNode, RaftStatus, RaftView, Reason, Sender, TopicList,
     TopicSummary,
 };
 use ratatui::buffer::Buffer;
@@ -172,15 +172,24 @@ pub(super) fn data(groups: u64, is_whole: bool) -> Data {
                     group: "orders/2".to_owned(),
                     from: vec![1, 2, 3],
                     to: vec![4, 2, 3],
-                    entries_total: 1000,
-                    entries_done: 420,
                     waits_for: "node 4 does not answer".to_owned(),
-                    ..MoveState::default()
+                    ..copied(420)
                 }],
                 ..Operation::default()
             }],
             ..OperationList::default()
         },
+    }
+}
+
+/// So many of a thousand entries, of a MiB each.
+pub(super) fn copied(entries_done: u64) -> MoveState {
+    MoveState {
+        entries_total: 1_000,
+        entries_done,
+        bytes_total: 1_000 << 20,
+        bytes_done: entries_done << 20,
+        ..MoveState::default()
     }
 }
 
@@ -314,27 +323,36 @@ fn join(data: &mut Data) {
         to: vec![4, 2, 3],
         coming: vec![4],
         going: vec![1],
-        entries_total: 1_000,
-        entries_done,
         waits_for: waits_for.to_owned(),
+        ..copied(entries_done)
     };
     data.operations.operations[0] = Operation {
         operation_id: 77,
         partitions: 5,
         done: 3,
         moves: vec![
-            one("orders/2", 420, ""),
-            one("orders/5", 0, "the copy of orders/2"),
+            one("orders/2", 420, "the throttle of node 2"),
+            one("orders/5", 0, "its turn on node 2"),
         ],
         ..Operation::default()
     };
+    data.operations.throttle_bytes_per_second = Some(1 << 20);
+    data.operations.senders = vec![Sender {
+        node_id: 2,
+        bytes_per_second: (1 << 20) - 4_000,
+    }];
 }
 
 /// A screen with a minute of history behind it, on the page that the screen needs.
 pub(super) fn page(weather: Weather, screen: Screen) -> State {
     const LOOKS: u64 = 60;
     let newest = weather.data();
-    let mut state = with(newest.clone(), screen);
+    // How fast moves go is seen from the oldest look on.
+    let still = Data {
+        operations: OperationList::default(),
+        ..newest.clone()
+    };
+    let mut state = with(still, screen);
     for look in 1..=LOOKS {
         let mut data = newest.clone();
         data.at_ms = NOW_MS - (LOOKS - look) * 1_000;
@@ -364,7 +382,8 @@ pub(super) fn page(weather: Weather, screen: Screen) -> State {
             .iter_mut()
             .flat_map(|one| &mut one.moves)
         {
-            one.entries_done = (one.entries_done + look).saturating_sub(LOOKS);
+            let done = copied((one.entries_done + look).saturating_sub(LOOKS));
+            (one.entries_done, one.bytes_done) = (done.entries_done, done.bytes_done);
         }
         state.update(Event::Tick(data.at_ms));
         state.update(Event::News(News::Polled(Box::new(data))));

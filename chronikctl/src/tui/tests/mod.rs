@@ -6,6 +6,7 @@ mod frames;
 
 use std::time::Duration;
 
+use chronik_admin::v1::{MoveState, OperationList};
 use proptest::prelude::*;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::style::Modifier;
@@ -17,8 +18,9 @@ use super::replay::Steer;
 use super::screens::Screen;
 use super::snapshot;
 use super::state::{Effect, Event};
+use crate::cli::Rate;
 use crate::output::Tone;
-use fixture::{NOW_MS, data, frame, press, text, with};
+use fixture::{NOW_MS, copied, data, frame, press, text, with};
 
 #[test]
 fn the_overview_of_a_cluster_with_a_dead_node() {
@@ -203,24 +205,101 @@ fn moves_say_how_far_how_fast_and_what_they_wait_for() {
     for second in 1..=4 {
         let mut later = data(4, true);
         later.at_ms += second * 1000;
-        later.operations.operations[0].moves[0].entries_done += second * 10;
+        later.operations.operations[0].moves[0] = MoveState {
+            group: "orders/2".to_owned(),
+            ..copied(420 + second * 10)
+        };
         state.update(Event::News(News::Polled(Box::new(later))));
     }
     let shown = text(&state);
     assert!(shown.contains("####......  46 %"), "{shown}");
     assert!(
-        shown.contains("operation 77: 0/1 partition, 460/1000 entries, 10/s, 54.0s left"),
+        shown.contains("operation 77: 0/1 partition, 460 MiB of 1000 MiB, 10.0 MiB/s, 54.0s left"),
         "{shown}"
     );
     let mut silent = data(4, true);
     silent.at_ms += 30_000;
     silent.operations.operations[0].moves[0].entries_done = 460;
+    silent.operations.operations[0].moves[0].bytes_done = 460 << 20;
     state.update(Event::News(News::Polled(Box::new(silent))));
     let shown = text(&state);
     assert!(
         shown.contains("STALLED for 26.0s: orders/2: node 4 does not answer"),
         "{shown}"
     );
+}
+
+#[test]
+fn moves_are_throttled_paused_and_brought_back_on_the_way_of_the_command() {
+    let mut state = with(data(4, true), Screen::Moves);
+    assert_eq!(press(&mut state, "T5MiB"), []);
+    assert!(text(&state).contains("5MiB_"), "{}", text(&state));
+    // What is typed makes no sense at first.
+    assert_eq!(press(&mut state, "/h\n"), []);
+    assert!(text(&state).contains("is no rate; try 50MiB/s"));
+    let backspace = KeyEvent::new(KeyCode::Backspace, KeyModifiers::NONE);
+    state.update(Event::Key(backspace));
+    let rate = Rate(Some(5 << 20));
+    let throttle = Action::Throttle { rate };
+    assert_eq!(press(&mut state, "s\n"), [Effect::Plan(throttle.clone())]);
+    let plan = vec![(
+        Tone::Plain,
+        "no limit -> 5.0 MiB/s from each node".to_owned(),
+    )];
+    state.update(Event::Planned(throttle.clone(), Ok(plan.clone())));
+    let shown = text(&state);
+    assert!(
+        shown.contains("chronikctl rebalance throttle 5MiB/s"),
+        "{shown}"
+    );
+    assert_eq!(press(&mut state, "y"), [Effect::Act(throttle, plan)]);
+    state.update(Event::Done(Ok("moves are throttled".to_owned())));
+
+    let operation = 77;
+    assert_eq!(
+        press(&mut state, "p"),
+        [Effect::Plan(Action::Pause { operation })]
+    );
+    press(&mut state, "\x1b");
+    let mut paused = data(4, true);
+    paused.operations.operations[0].paused = true;
+    paused.operations.throttle_bytes_per_second = Some(5 << 20);
+    state.update(Event::News(News::Polled(Box::new(paused))));
+    let shown = text(&state);
+    assert!(shown.contains("420 MiB of 1000 MiB, paused"), "{shown}");
+    assert!(
+        shown.contains("throttle: 5.0 MiB/s from each node"),
+        "{shown}"
+    );
+    assert_eq!(
+        press(&mut state, "p"),
+        [Effect::Plan(Action::Resume { operation })]
+    );
+    press(&mut state, "\x1b");
+    assert_eq!(
+        press(&mut state, "C"),
+        [Effect::Plan(Action::Cancel { operation })]
+    );
+    press(&mut state, "\x1bAG");
+    let shown = text(&state);
+    assert!(
+        shown.contains("operation 77: bring everything back"),
+        "{shown}"
+    );
+    press(&mut state, "\x1b");
+
+    // Elsewhere, without moves, and where nothing may be changed, they do nothing.
+    press(&mut state, "1C");
+    assert!(text(&state).contains("this key is for the screen of moves"));
+    state.about.is_read_only = true;
+    press(&mut state, "6T");
+    assert!(text(&state).contains("this view is read-only"));
+    state.about.is_read_only = false;
+    let mut still = data(4, true);
+    still.operations = OperationList::default();
+    state.update(Event::News(News::Polled(Box::new(still))));
+    assert_eq!(press(&mut state, "p"), []);
+    assert!(text(&state).contains("nothing is under way that could be paused"));
 }
 
 #[test]
@@ -364,7 +443,7 @@ proptest! {
         steps in prop::collection::vec((any::<u8>(), 0u64..6, any::<bool>()), 1..60),
     ) {
         let mut state = with(data(3, true), Screen::Overview);
-        const KEYS: &[u8] = b"12345678jkgG \n\x1b/SIzfnNXyA+-?ya>9!q:p,.E";
+        const KEYS: &[u8] = b"12345678jkgG \n\x1b/SIzfnNXyA+-?ya>9!q:p,.ETC";
         for (byte, groups, is_whole) in steps {
             let key = char::from(KEYS[usize::from(byte) % KEYS.len()]);
             press(&mut state, &key.to_string());

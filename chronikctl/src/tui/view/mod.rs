@@ -203,9 +203,13 @@ fn foot(state: &State) -> Vec<(Tone, String)> {
         pieces.push((Tone::Dim, format!("{out}{keys}")));
         return pieces;
     }
-    let keys = format!(
-        "{out}? help  : palette  / filter  enter in  f freeze  X explain  A actions  q quit"
-    );
+    let keys = match page.screen {
+        Screen::Moves => {
+            "? help  / filter  enter in  A actions  T throttle  p pause  C cancel  q quit"
+        }
+        _ => "? help  : palette  / filter  enter in  f freeze  X explain  A actions  q quit",
+    };
+    let keys = format!("{out}{keys}");
     pieces.push((Tone::Dim, keys));
     pieces
 }
@@ -227,8 +231,8 @@ fn body_of(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
             _ => ("", Vec::new()),
         },
         Screen::Moves => {
-            let lines = state.operations();
-            let lines = lines.map(|line| vec![(Tone::Plain, format!("  {line}"))]);
+            let lines = state.operations().into_iter();
+            let lines = lines.map(|(tone, line)| vec![(tone, format!("  {line}"))]);
             ("Operations", lines.collect())
         }
         _ => ("", Vec::new()),

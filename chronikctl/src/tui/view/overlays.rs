@@ -37,6 +37,11 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
                 "a part of any name; arrows choose, enter goes",
             )
         }
+        Overlay::Rate { typed } => {
+            let line = (Tone::Strong, format!("{typed}_"));
+            let hint = "such as 50MiB/s from each node, or none; enter shows the plan";
+            ("Throttle moves".to_owned(), vec![line], hint)
+        }
         Overlay::Actions { actions, at } => {
             let line = |(number, action): (usize, &Action)| {
                 let (edge, tone) = match number == *at {

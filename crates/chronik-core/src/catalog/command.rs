@@ -37,12 +37,7 @@ pub enum Command {
     TakeProducerIds {
         count: u32,
     },
-    /// Moves that were planned for a layout begin together, or not at all if one of them meets another layout.
-    MoveReplicas {
-        moves: Vec<Move>,
-        /// Set or cleared with them.
-        mark: Option<DrainMark>,
-    },
+    MoveReplicas(Order),
     /// Said by the leader of the metadata group once the partition's leader has changed its members.
     FinishMove {
         topic: TopicId,
@@ -51,15 +46,48 @@ pub enum Command {
     },
     /// The node leaves for good.
     RemoveNode(NodeId),
+    /// So many bytes in a second each node sends to replicas on the move; none is no limit.
+    SetThrottle {
+        limit: Option<u64>,
+        /// Refused if another limit is in effect than this one.
+        expected: Option<Option<u64>>,
+    },
+    /// The moves of an operation stand still, or go on.
+    PauseMoves {
+        operation: u64,
+        is_paused: bool,
+    },
 }
 
-/// Who shall hold a partition; none brings back who held it before the move that is under way.
+/// Moves that begin together. Those that were planned for a layout begin only if all of them meet it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Order {
+    pub moves: Vec<Move>,
+    /// Set or cleared with them.
+    pub mark: Option<DrainMark>,
+    /// The throttle from then on, if it is another one.
+    pub throttle: Option<Option<u64>>,
+    /// In logs of before partitions had a home: nobody is to know of one that not everybody knows of.
+    pub is_homeless: bool,
+}
+
+/// Who shall hold a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Move {
     pub topic: TopicId,
     pub partition: u32,
-    pub replicas: Option<Vec<NodeId>>,
+    pub to: Destination,
     pub expected: Expected,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// The first of them shall lead.
+    Nodes(Vec<NodeId>),
+    /// Where it stood still last, before the move that is under way.
+    Back,
+    /// The same, also if the newest move has arrived.
+    Home,
 }
 
 /// What must still be so for a move to begin.
@@ -68,7 +96,7 @@ pub enum Expected {
     Anything,
     /// The partition is on these nodes, in this order, and does not move.
     At(Vec<NodeId>),
-    /// The move that began with this version of the catalog is under way.
+    /// No move of it is newer than the one that began with this version of the catalog.
     Moving {
         since: u64,
     },
@@ -170,13 +198,9 @@ impl Command {
             Command::TakeProducerIds { count } => {
                 out.u8(7).u32(*count);
             }
-            Command::MoveReplicas { moves, mark } => {
-                out.u8(12).count(moves.len());
-                moves.iter().for_each(|wanted| write_move(&mut out, wanted));
-                match mark {
-                    Some(mark) => _ = out.u8(1).u64(mark.node.0).u8(mark.is_drained.into()),
-                    None => _ = out.u8(0),
-                }
+            Command::MoveReplicas(order) => {
+                assert!(!order.is_homeless, "only old logs have such orders");
+                write_order(out.u8(13), order);
             }
             Command::FinishMove {
                 topic,
@@ -187,6 +211,16 @@ impl Command {
             }
             Command::RemoveNode(node) => {
                 out.u8(11).u64(node.0);
+            }
+            Command::SetThrottle { limit, expected } => {
+                write_limit(out.u8(14), *limit);
+                write_optional_limit(&mut out, *expected);
+            }
+            Command::PauseMoves {
+                operation,
+                is_paused,
+            } => {
+                out.u8(15).u64(*operation).u8((*is_paused).into());
             }
         }
         out.finish()
@@ -227,19 +261,32 @@ impl Command {
                 count: input.u32()?,
             },
             // Before moves said what they expect.
-            9 => Command::MoveReplicas {
+            9 => Command::MoveReplicas(Order {
                 moves: read_all(&mut input, 21, read_bare_move)?,
-                mark: None,
-            },
+                is_homeless: true,
+                ..Order::default()
+            }),
             10 => Command::FinishMove {
                 topic: TopicId(input.array()?),
                 partition: input.u32()?,
                 moved_at: input.u64()?,
             },
             11 => Command::RemoveNode(NodeId(input.u64()?)),
-            12 => Command::MoveReplicas {
+            // Before partitions had a home.
+            12 => Command::MoveReplicas(Order {
                 moves: read_all(&mut input, 22, read_move)?,
                 mark: read_mark(&mut input)?,
+                is_homeless: true,
+                ..Order::default()
+            }),
+            13 => Command::MoveReplicas(read_order(&mut input)?),
+            14 => Command::SetThrottle {
+                limit: read_limit(&mut input)?,
+                expected: read_optional_limit(&mut input)?,
+            },
+            15 => Command::PauseMoves {
+                operation: input.u64()?,
+                is_paused: input.u8()? != 0,
             },
             other => return Err(input.unknown("command", other.into())),
         };
@@ -298,11 +345,64 @@ fn read_new_topic(input: &mut Reader<'_>) -> Result<NewTopic, WireError> {
     })
 }
 
+fn write_order(out: &mut Writer, order: &Order) {
+    out.count(order.moves.len());
+    order
+        .moves
+        .iter()
+        .for_each(|wanted| write_move(out, wanted));
+    match order.mark {
+        Some(mark) => _ = out.u8(1).u64(mark.node.0).u8(mark.is_drained.into()),
+        None => _ = out.u8(0),
+    }
+    write_optional_limit(out, order.throttle);
+}
+
+fn read_order(input: &mut Reader<'_>) -> Result<Order, WireError> {
+    Ok(Order {
+        moves: read_all(input, 22, read_move)?,
+        mark: read_mark(input)?,
+        throttle: read_optional_limit(input)?,
+        is_homeless: false,
+    })
+}
+
+pub(super) fn write_limit(out: &mut Writer, limit: Option<u64>) {
+    match limit {
+        Some(bytes_per_second) => _ = out.u8(1).u64(bytes_per_second),
+        None => _ = out.u8(0),
+    }
+}
+
+pub(super) fn read_limit(input: &mut Reader<'_>) -> Result<Option<u64>, WireError> {
+    match input.u8()? {
+        0 => Ok(None),
+        1 => Ok(Some(input.u64()?)),
+        other => Err(input.unknown("option", other.into())),
+    }
+}
+
+fn write_optional_limit(out: &mut Writer, limit: Option<Option<u64>>) {
+    match limit {
+        Some(limit) => write_limit(out.u8(1), limit),
+        None => _ = out.u8(0),
+    }
+}
+
+fn read_optional_limit(input: &mut Reader<'_>) -> Result<Option<Option<u64>>, WireError> {
+    match input.u8()? {
+        0 => Ok(None),
+        1 => Ok(Some(read_limit(input)?)),
+        other => Err(input.unknown("option", other.into())),
+    }
+}
+
 fn write_move(out: &mut Writer, wanted: &Move) {
     out.raw(&wanted.topic.0).u32(wanted.partition);
-    match &wanted.replicas {
-        Some(replicas) => write_replicas(out.u8(1), replicas),
-        None => _ = out.u8(0),
+    match &wanted.to {
+        Destination::Back => _ = out.u8(0),
+        Destination::Nodes(nodes) => write_replicas(out.u8(1), nodes),
+        Destination::Home => _ = out.u8(2),
     }
     match &wanted.expected {
         Expected::Anything => _ = out.u8(0),
@@ -339,10 +439,11 @@ fn read_bare_move(input: &mut Reader<'_>) -> Result<Move, WireError> {
     Ok(Move {
         topic: TopicId(input.array()?),
         partition: input.u32()?,
-        replicas: match input.u8()? {
-            0 => None,
-            1 => Some(read_replicas(input)?),
-            other => return Err(input.unknown("option", other.into())),
+        to: match input.u8()? {
+            0 => Destination::Back,
+            1 => Destination::Nodes(read_replicas(input)?),
+            2 => Destination::Home,
+            other => return Err(input.unknown("destination", other.into())),
         },
         expected: Expected::Anything,
     })

@@ -17,7 +17,9 @@ use imbl::{OrdMap, OrdSet};
 
 use crate::ids::{GroupUid, NodeId, ReplicaId, TopicId};
 use crate::wire::{Reader, WireError, Writer};
-pub use command::{Command, DrainMark, Expected, Move, NewTopic, Origin, Proposal};
+pub use command::{
+    Command, Destination, DrainMark, Expected, Move, NewTopic, Order, Origin, Proposal,
+};
 
 /// What the metadata group knows. `version` rises with every applied command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +34,10 @@ pub struct Catalog {
     pub meta_voters: Vec<NodeId>,
     /// Nodes that give their replicas away, and get none.
     pub drained: OrdSet<NodeId>,
+    /// So many bytes in a second each node sends to replicas on the move; none is no limit.
+    pub throttle: Option<u64>,
+    /// Operations whose moves stand still, by the version of the catalog in which they began.
+    pub paused: OrdSet<u64>,
     /// The newest life of each node that ever was here.
     lives: OrdMap<NodeId, Life>,
     next_uid: u64,
@@ -80,6 +86,8 @@ pub struct Partition {
     pub born: Vec<ReplicaId>,
     /// Who held it before the move that is under way; empty when there is none.
     pub before: Vec<NodeId>,
+    /// Where it stood still last before the newest move; empty if that was never known.
+    pub home: Vec<NodeId>,
     /// The version of the catalog in which the newest move began.
     pub moved_at: u64,
     /// Nodes whose replicas of this group were destroyed, and how often.
@@ -136,6 +144,12 @@ pub enum Refused {
     Placement,
     #[error("the partition does not move")]
     NoMove,
+    #[error("it is not known where {topic}/{partition} was before")]
+    NoHome { topic: Arc<str>, partition: u32 },
+    #[error("no partition of operation {0} is under way")]
+    NoOperation(u64),
+    #[error("somebody else has changed the throttle meanwhile")]
+    OtherThrottle,
     #[error("{topic}/{partition} is not on the nodes any more that the plan was made for")]
     Elsewhere { topic: Arc<str>, partition: u32 },
     #[error("{topic}/{partition} moves already")]
@@ -150,7 +164,9 @@ pub enum Refused {
     EndedLife { node: NodeId, got: u64, newest: u64 },
 }
 
-const SNAPSHOT_VERSION: u8 = 4;
+const SNAPSHOT_VERSION: u8 = 5;
+/// Before partitions had a home, and moves a throttle and pauses.
+const SNAPSHOT_WITHOUT_HOMES: u8 = 4;
 /// Before nodes could be marked as drained.
 const SNAPSHOT_WITHOUT_DRAINED: u8 = 3;
 /// Before partitions could move.
@@ -166,6 +182,8 @@ impl Default for Catalog {
             names: OrdMap::new(),
             meta_voters: Vec::new(),
             drained: OrdSet::new(),
+            throttle: None,
+            paused: OrdSet::new(),
             lives: OrdMap::new(),
             next_uid: GroupUid::FIRST_PARTITION.0,
             next_producer_id: 1,
@@ -250,13 +268,18 @@ impl Catalog {
                 replicas,
             } => Outcome::Topics(vec![self.extend(topic, total as usize, replicas)]),
             Command::SetConfigs { topic, changes } => self.set_configs(topic, changes),
-            Command::MoveReplicas { moves, mark } => self.move_replicas(moves, mark),
+            Command::MoveReplicas(order) => self.move_replicas(order),
             Command::FinishMove {
                 topic,
                 partition,
                 moved_at,
             } => Outcome::Topics(vec![self.finish_move(topic, partition, moved_at)]),
             Command::RemoveNode(node) => self.remove_node(node),
+            Command::SetThrottle { limit, expected } => self.set_throttle(limit, expected),
+            Command::PauseMoves {
+                operation,
+                is_paused,
+            } => self.pause_moves(operation, is_paused),
             Command::TakeProducerIds { count } => {
                 let first = self.next_producer_id;
                 self.next_producer_id += i64::from(count);
@@ -290,6 +313,9 @@ impl Catalog {
         }
         out.count(self.drained.len());
         self.drained.iter().for_each(|node| _ = out.u64(node.0));
+        command::write_limit(&mut out, self.throttle);
+        out.count(self.paused.len());
+        self.paused.iter().for_each(|id| _ = out.u64(*id));
         out.finish()
     }
 
@@ -322,12 +348,17 @@ impl Catalog {
             catalog.nodes.insert(node.id, Arc::new(node));
         }
         for _ in 0..input.count(24)? {
-            let topic = Arc::new(read_topic(&mut input, knows_moves)?);
+            let topic = Arc::new(read_topic(&mut input, version)?);
             catalog.names.insert(topic.id, topic.name.clone());
             catalog.topics.insert(topic.name.clone(), topic);
         }
         if version > SNAPSHOT_WITHOUT_DRAINED {
             catalog.drained = command::read_replicas(&mut input)?.into_iter().collect();
+        }
+        if version > SNAPSHOT_WITHOUT_HOMES {
+            catalog.throttle = command::read_limit(&mut input)?;
+            let paused = command::read_all(&mut input, 8, |input| input.u64())?;
+            catalog.paused = paused.into_iter().collect();
         }
         input.end()?;
         Ok(catalog)
@@ -419,7 +450,10 @@ impl Catalog {
             .remove(&id)
             .and_then(|name| self.topics.remove(&name))
         {
-            Some(topic) => TopicOutcome::Deleted(topic),
+            Some(topic) => {
+                self.forget_pauses();
+                TopicOutcome::Deleted(topic)
+            }
             None => TopicOutcome::Refused(Refused::UnknownTopic),
         }
     }
@@ -472,6 +506,7 @@ impl Catalog {
             replicas,
             born,
             before: Vec::new(),
+            home: Vec::new(),
             moved_at: 0,
             left: Vec::new(),
         }
@@ -489,6 +524,7 @@ fn write_topic(out: &mut Writer, topic: &Topic) {
         out.count(partition.born.len());
         partition.born.iter().for_each(|born| _ = out.u64(born.0));
         command::write_replicas(out, &partition.before);
+        command::write_replicas(out, &partition.home);
         out.u64(partition.moved_at).count(partition.left.len());
         for (node, times) in &partition.left {
             out.u64(node.0).u32(*times);
@@ -500,7 +536,7 @@ fn write_topic(out: &mut Writer, topic: &Topic) {
     }
 }
 
-fn read_topic(input: &mut Reader<'_>, knows_moves: bool) -> Result<Topic, WireError> {
+fn read_topic(input: &mut Reader<'_>, version: u8) -> Result<Topic, WireError> {
     let id = TopicId(input.array()?);
     let name = input.text()?.into();
     let internal = input.u8()? != 0;
@@ -511,11 +547,15 @@ fn read_topic(input: &mut Reader<'_>, knows_moves: bool) -> Result<Topic, WireEr
             replicas: command::read_replicas(input)?,
             born: command::read_all(input, 8, |input| Ok(ReplicaId(input.u64()?)))?,
             before: Vec::new(),
+            home: Vec::new(),
             moved_at: 0,
             left: Vec::new(),
         };
-        if knows_moves {
+        if version > SNAPSHOT_WITHOUT_MOVES {
             partition.before = command::read_replicas(input)?;
+            if version > SNAPSHOT_WITHOUT_HOMES {
+                partition.home = command::read_replicas(input)?;
+            }
             partition.moved_at = input.u64()?;
             partition.left =
                 command::read_all(input, 12, |input| Ok((NodeId(input.u64()?), input.u32()?)))?;

@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use super::{Catalog, DrainMark, Expected, Move, Outcome, Partition, Refused, Topic, TopicOutcome};
+use super::{
+    Catalog, Destination, Expected, Move, Order, Outcome, Partition, Refused, Topic, TopicOutcome,
+};
 use crate::ids::{NodeId, TopicId};
 
 impl Partition {
@@ -33,6 +35,14 @@ impl Partition {
         holders
     }
 
+    /// Where it goes if the move that is under way is given up.
+    pub fn way_back(&self) -> &[NodeId] {
+        match self.home.is_empty() {
+            true => &self.before,
+            false => &self.home,
+        }
+    }
+
     /// How often the node's replica of this group was destroyed.
     pub fn times_left(&self, node: NodeId) -> u32 {
         let left = self.left.iter().find(|(other, _)| *other == node);
@@ -48,9 +58,21 @@ impl Move {
 }
 
 impl Catalog {
-    /// Begins moves and marks a node. A plan is one thing: if the layout is another one by now, nothing is done.
-    pub(super) fn move_replicas(&mut self, moves: Vec<Move>, mark: Option<DrainMark>) -> Outcome {
+    /// Whether the moves of an operation stand still.
+    pub fn is_paused(&self, partition: &Partition) -> bool {
+        partition.is_moving() && self.paused.contains(&partition.moved_at)
+    }
+
+    /// Begins moves, marks a node and sets a limit. A plan is one thing: if the layout is another one by now, nothing is
+    /// done.
+    pub(super) fn move_replicas(&mut self, order: Order) -> Outcome {
         let untouched = self.clone();
+        let Order {
+            moves,
+            mark,
+            throttle,
+            is_homeless,
+        } = order;
         let is_plan = mark.is_some() || moves.iter().any(Move::is_planned);
         if let Some(mark) = mark {
             if !self.nodes.contains_key(&mark.node) {
@@ -61,7 +83,12 @@ impl Catalog {
                 false => self.drained.remove(&mark.node),
             };
         }
-        let begun = moves.into_iter().map(|wanted| self.begin_move(wanted));
+        if let Some(limit) = throttle {
+            self.throttle = limit;
+        }
+        let begun = moves
+            .into_iter()
+            .map(|wanted| self.begin_move(wanted, is_homeless));
         let outcomes: Vec<TopicOutcome> = begun.collect();
         let refusal = outcomes.iter().find_map(|outcome| match outcome {
             TopicOutcome::Refused(refused) => Some(refused.clone()),
@@ -72,11 +99,14 @@ impl Catalog {
                 *self = untouched;
                 Outcome::Refused(refused)
             }
-            None => Outcome::Topics(outcomes),
+            None => {
+                self.forget_pauses();
+                Outcome::Topics(outcomes)
+            }
         }
     }
 
-    fn begin_move(&mut self, wanted: Move) -> TopicOutcome {
+    fn begin_move(&mut self, wanted: Move, is_homeless: bool) -> TopicOutcome {
         let at = wanted.partition as usize;
         let Some(mut topic) = self.topic_with(wanted.topic, at) else {
             return TopicOutcome::Refused(Refused::UnknownPartition);
@@ -87,6 +117,11 @@ impl Catalog {
         };
         let version = self.version;
         let partition = &mut topic.partitions[at];
+        if is_homeless {
+            partition.home.clear();
+        } else if !partition.is_moving() {
+            partition.home.clone_from(&partition.replicas);
+        }
         // Whoever may have begun a replica for a move that is given up has to destroy it.
         let mut before = std::mem::take(&mut partition.before);
         let added = without(&partition.replicas, &before);
@@ -95,6 +130,42 @@ impl Catalog {
         partition.replicas = replicas;
         partition.moved_at = version;
         TopicOutcome::Moved(self.put(topic))
+    }
+
+    pub(super) fn set_throttle(
+        &mut self,
+        limit: Option<u64>,
+        expected: Option<Option<u64>>,
+    ) -> Outcome {
+        if expected.is_some_and(|expected| expected != self.throttle) {
+            return Outcome::Refused(Refused::OtherThrottle);
+        }
+        self.throttle = limit;
+        Outcome::Done
+    }
+
+    /// The moves of an operation stand still or go on, as long as one of them is under way.
+    pub(super) fn pause_moves(&mut self, operation: u64, is_paused: bool) -> Outcome {
+        if !self.is_under_way(operation) {
+            return Outcome::Refused(Refused::NoOperation(operation));
+        }
+        match is_paused {
+            true => self.paused.insert(operation),
+            false => self.paused.remove(&operation),
+        };
+        Outcome::Done
+    }
+
+    /// Nothing is left of some operations that could stand still.
+    pub(super) fn forget_pauses(&mut self) {
+        let paused = self.paused.iter().copied();
+        let over: Vec<u64> = paused.filter(|id| !self.is_under_way(*id)).collect();
+        over.iter().for_each(|id| _ = self.paused.remove(id));
+    }
+
+    fn is_under_way(&self, operation: u64) -> bool {
+        let is_part = |partition: &Partition| partition.moved_at == operation;
+        self.moving().any(|(_, _, partition)| is_part(partition))
     }
 
     /// The members of the group are those that the move of that version wanted.
@@ -114,7 +185,9 @@ impl Catalog {
             }
         }
         partition.before.clear();
-        TopicOutcome::Moved(self.put(topic))
+        let moved = self.put(topic);
+        self.forget_pauses();
+        TopicOutcome::Moved(moved)
     }
 
     /// A node leaves for good. If it votes in the metadata group, another one does from now on.
@@ -178,12 +251,20 @@ impl Catalog {
             }
             _ => {}
         }
-        let Some(replicas) = wanted.replicas else {
+        let replicas = match (wanted.to, partition.is_moving()) {
+            (Destination::Nodes(nodes), _) => nodes,
             // Back to where it was, whatever has become of the nodes.
-            return match partition.is_moving() {
-                true => Ok(partition.before.clone()),
-                false => Err(Refused::NoMove),
-            };
+            (Destination::Back | Destination::Home, true) => {
+                return Ok(partition.way_back().to_vec());
+            }
+            (Destination::Back, false) => return Err(Refused::NoMove),
+            (Destination::Home, false) if partition.home.is_empty() => {
+                return Err(Refused::NoHome {
+                    topic: name,
+                    partition: number,
+                });
+            }
+            (Destination::Home, false) => partition.home.clone(),
         };
         if !self.can_hold(&replicas) {
             return Err(Refused::Placement);

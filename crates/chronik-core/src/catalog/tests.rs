@@ -136,7 +136,7 @@ fn a_replica_that_comes_back_has_another_number() {
     let mut catalog = four_nodes();
     let at = |catalog: &Catalog| catalog.topic("moved").unwrap().partitions[0].clone();
     let first = catalog.replica_in(&at(&catalog), NodeId(1));
-    move_to(&mut catalog, Some(&[2, 3, 4]));
+    move_to(&mut catalog, &[2, 3, 4]);
     let moving = at(&catalog);
     assert_eq!(moving.adding(), [NodeId(4)]);
     assert_eq!(moving.removing(), [NodeId(1)]);
@@ -144,7 +144,7 @@ fn a_replica_that_comes_back_has_another_number() {
     assert_eq!(catalog.replica_in(&moving, NodeId(1)), first);
     finish(&mut catalog);
     assert!(!at(&catalog).is_moving());
-    move_to(&mut catalog, Some(&[1, 2, 3]));
+    move_to(&mut catalog, &[1, 2, 3]);
     let back = catalog.replica_in(&at(&catalog), NodeId(1));
     assert_ne!(back, first);
     assert_eq!(
@@ -157,13 +157,13 @@ fn a_replica_that_comes_back_has_another_number() {
 #[test]
 fn a_move_that_is_given_up_ends_where_it_began() {
     let mut catalog = four_nodes();
-    move_to(&mut catalog, Some(&[4, 2, 3]));
-    move_to(&mut catalog, None);
+    move_to(&mut catalog, &[4, 2, 3]);
+    begin(&mut catalog, Destination::Back);
     let partition = catalog.topic("moved").unwrap().partitions[0].clone();
     assert_eq!(partition.replicas, [1, 2, 3].map(NodeId));
     assert_eq!(partition.removing(), [NodeId(4)]);
     finish(&mut catalog);
-    let refused = catalog.apply(unmarked(vec![wanted(&catalog, None)]));
+    let refused = catalog.apply(unmarked(vec![heading(&catalog, Destination::Back)]));
     assert_eq!(
         refused,
         Outcome::Topics(vec![TopicOutcome::Refused(Refused::NoMove)])
@@ -194,16 +194,19 @@ fn of_two_plans_for_one_layout_only_one_begins_and_the_other_leaves_no_trace() {
         topic: "moved".into(),
         partition: 0,
     };
-    let late = Command::MoveReplicas {
+    let late = Command::MoveReplicas(Order {
         moves: second.clone(),
         mark: Some(DrainMark {
             node: NodeId(3),
             is_drained: true,
         }),
-    };
+        throttle: Some(Some(9)),
+        ..Order::default()
+    });
     assert_eq!(catalog.apply(late), Outcome::Refused(moves_already));
     assert_eq!(catalog.topics, between.topics);
     assert_eq!(catalog.drained, between.drained);
+    assert_eq!(catalog.throttle, None);
     finish(&mut catalog);
     assert_eq!(
         catalog.apply(unmarked(second)),
@@ -211,10 +214,10 @@ fn of_two_plans_for_one_layout_only_one_begins_and_the_other_leaves_no_trace() {
     );
     assert_eq!(catalog.topic("alone"), between.topic("alone"));
     // What is on its way belongs to whoever ordered it last.
-    let mut back = wanted(&catalog, None);
-    move_to(&mut catalog, Some(&[1, 2, 3]));
+    let mut back = heading(&catalog, Destination::Back);
+    move_to(&mut catalog, &[1, 2, 3]);
     let since = catalog.version;
-    move_to(&mut catalog, Some(&[1, 2, 4]));
+    move_to(&mut catalog, &[1, 2, 4]);
     back.expected = Expected::Moving { since };
     assert_eq!(
         catalog.apply(unmarked(vec![back])),
@@ -248,18 +251,19 @@ fn a_drained_node_gets_nothing_until_it_is_not_drained_any_more() {
     // The node that says where it is after a start is drained still; one that gets its share is not.
     catalog.apply(Command::RegisterNode(node(4, 1)));
     assert!(catalog.drained.contains(&NodeId(4)));
-    let fill = Command::MoveReplicas {
+    let fill = Command::MoveReplicas(Order {
         moves: vec![to_it()],
         mark: Some(DrainMark {
             node: NodeId(4),
             is_drained: false,
         }),
-    };
+        ..Order::default()
+    });
     assert!(matches!(catalog.apply(fill), Outcome::Topics(_)));
     assert!(catalog.drained.is_empty());
     // What moves off a drained node may come back to it.
     catalog.apply(mark(1, true));
-    move_to(&mut catalog, None);
+    begin(&mut catalog, Destination::Back);
     finish(&mut catalog);
     assert_eq!(
         catalog.apply(mark(9, true)),
@@ -268,23 +272,184 @@ fn a_drained_node_gets_nothing_until_it_is_not_drained_any_more() {
 }
 
 #[test]
-fn a_checkpoint_from_before_nodes_could_be_drained_is_read() {
-    let mut catalog = four_nodes();
-    move_to(&mut catalog, Some(&[4, 2, 3]));
-    let mut bytes = catalog.encode().to_vec();
-    // It ended where the drained nodes begin: here, with none, a count of four bytes.
-    bytes[0] = SNAPSHOT_WITHOUT_DRAINED;
-    bytes.truncate(bytes.len() - 4);
-    assert_eq!(Catalog::decode(&bytes).unwrap(), catalog);
-    let mut log = Writer::new();
-    log.u8(2).u8(9).count(1).raw(&[7; 16]).u32(3).u8(0);
-    let old = Move {
-        topic: TopicId([7; 16]),
-        partition: 3,
-        replicas: None,
-        expected: Expected::Anything,
+fn checkpoints_and_logs_of_earlier_versions_are_read() {
+    let catalog = four_nodes();
+    let mut old = catalog.encode().to_vec();
+    // Every partition of today has a list for its home, and at the end there is whether there is a throttle, and a list
+    // of paused operations; all of them are empty here.
+    let configs = &catalog.topic("moved").unwrap().configs;
+    let configs: usize = configs
+        .iter()
+        .map(|(key, value)| 8 + key.len() + value.len())
+        .sum();
+    let behind_home = (8 + 4) + (4 + configs) + 4 + (1 + 4);
+    let home = old.len() - behind_home - 4;
+    old.drain(home..home + 4);
+    old.truncate(old.len() - 5);
+    old[0] = SNAPSHOT_WITHOUT_HOMES;
+    assert_eq!(Catalog::decode(&old).unwrap(), catalog);
+    old[0] = SNAPSHOT_WITHOUT_DRAINED;
+    old.truncate(old.len() - 4);
+    assert_eq!(Catalog::decode(&old).unwrap(), catalog);
+
+    let homeless = |to: Destination, expected: Expected| {
+        let moves = vec![Move {
+            topic: TopicId([7; 16]),
+            partition: 3,
+            to,
+            expected,
+        }];
+        Command::MoveReplicas(Order {
+            moves,
+            is_homeless: true,
+            ..Order::default()
+        })
     };
-    assert_eq!(Command::decode(&log.finish()).unwrap(), unmarked(vec![old]));
+    let log = |tag: u8, rest: &[u8]| {
+        let mut log = Writer::new();
+        log.u8(2).u8(tag).count(1).raw(&[7; 16]).u32(3).raw(rest);
+        Command::decode(&log.finish()).unwrap()
+    };
+    assert_eq!(
+        log(9, &[0]),
+        homeless(Destination::Back, Expected::Anything)
+    );
+    assert_eq!(
+        log(12, &[0, 2, 9, 0, 0, 0, 0, 0, 0, 0, 0]),
+        homeless(Destination::Back, Expected::Moving { since: 9 })
+    );
+}
+
+/// A node that replays such a move and one that has it in a checkpoint know the same.
+#[test]
+fn what_moved_in_an_earlier_version_has_no_home_but_finds_back() {
+    let mut catalog = four_nodes();
+    move_to(&mut catalog, &[4, 2, 3]);
+    finish(&mut catalog);
+    let old = |catalog: &Catalog, to: &[u64]| {
+        Command::MoveReplicas(Order {
+            moves: vec![wanted(catalog, to)],
+            is_homeless: true,
+            ..Order::default()
+        })
+    };
+    let command = old(&catalog, &[1, 2, 3]);
+    catalog.apply(command);
+    let mut cancelled = catalog.clone();
+    begin(&mut cancelled, Destination::Back);
+    assert_eq!(replicas(&cancelled), [4, 2, 3]);
+    finish(&mut catalog);
+    let home = heading(&catalog, Destination::Home);
+    let refused = Refused::NoHome {
+        topic: "moved".into(),
+        partition: 0,
+    };
+    assert_eq!(
+        catalog.apply(unmarked(vec![home])),
+        Outcome::Topics(vec![TopicOutcome::Refused(refused)])
+    );
+}
+
+#[test]
+fn what_goes_back_goes_to_where_it_stood_still() {
+    let mut catalog = four_nodes();
+    move_to(&mut catalog, &[4, 2, 3]);
+    // On its way it is sent elsewhere: it never was where it was sent first.
+    move_to(&mut catalog, &[1, 4, 3]);
+    let mut given_up = catalog.clone();
+    begin(&mut given_up, Destination::Back);
+    assert_eq!(replicas(&given_up), [1, 2, 3]);
+    assert_eq!(partition(&given_up).removing(), [NodeId(4)]);
+    finish(&mut catalog);
+    let since = partition(&catalog).moved_at;
+    let back = Move {
+        expected: Expected::Moving { since },
+        ..heading(&catalog, Destination::Home)
+    };
+    let arrived = catalog.clone();
+    assert!(matches!(
+        catalog.apply(unmarked(vec![back.clone()])),
+        Outcome::Topics(_)
+    ));
+    assert_eq!(replicas(&catalog), [1, 2, 3]);
+    finish(&mut catalog);
+    // Going back is a move like others: it can be taken back.
+    begin(&mut catalog, Destination::Home);
+    assert_eq!(replicas(&catalog), [1, 4, 3]);
+    assert_eq!(
+        catalog.apply(unmarked(vec![back.clone()])),
+        Outcome::Refused(Refused::NoMove)
+    );
+    // It goes to no node that is drained, nor to one that left.
+    let mut drained = arrived.clone();
+    drained.apply(mark(2, true));
+    assert_eq!(
+        drained.apply(unmarked(vec![back.clone()])),
+        Outcome::Refused(Refused::Drained(NodeId(2)))
+    );
+    let mut left = arrived;
+    left.apply(Command::RemoveNode(NodeId(2)));
+    assert_eq!(
+        left.apply(unmarked(vec![back])),
+        Outcome::Refused(Refused::Placement)
+    );
+}
+
+#[test]
+fn an_operation_is_paused_as_long_as_it_is_under_way() {
+    let mut catalog = four_nodes();
+    let pause = |operation, is_paused| Command::PauseMoves {
+        operation,
+        is_paused,
+    };
+    let nothing = Outcome::Refused(Refused::NoOperation(99));
+    assert_eq!(catalog.apply(pause(99, true)), nothing);
+    move_to(&mut catalog, &[4, 2, 3]);
+    let id = catalog.version;
+    assert_eq!(catalog.apply(pause(id, true)), Outcome::Done);
+    assert_eq!(catalog.apply(pause(id, true)), Outcome::Done);
+    assert!(catalog.is_paused(&partition(&catalog)));
+    assert_eq!(Catalog::decode(&catalog.encode()).unwrap(), catalog);
+    let mut resumed = catalog.clone();
+    assert_eq!(resumed.apply(pause(id, false)), Outcome::Done);
+    assert!(!resumed.is_paused(&partition(&resumed)));
+    // Whatever ends it ends its pause.
+    let mut finished = catalog.clone();
+    finish(&mut finished);
+    let mut deleted = catalog.clone();
+    let topic = deleted.topic("moved").unwrap().id;
+    deleted.apply(Command::DeleteTopics(vec![topic]));
+    begin(&mut catalog, Destination::Back);
+    for ended in [finished, deleted, catalog] {
+        assert!(ended.paused.is_empty());
+        assert_eq!(
+            ended.clone().apply(pause(id, false)),
+            Outcome::Refused(Refused::NoOperation(id))
+        );
+    }
+}
+
+#[test]
+fn a_throttle_is_set_by_itself_or_with_moves() {
+    let mut catalog = four_nodes();
+    let set = |limit, expected| Command::SetThrottle { limit, expected };
+    catalog.apply(set(Some(1 << 20), None));
+    assert_eq!(catalog.throttle, Some(1 << 20));
+    // Whoever saw no limit does not know what he changes.
+    let refused = Outcome::Refused(Refused::OtherThrottle);
+    assert_eq!(catalog.apply(set(Some(7), Some(None))), refused);
+    assert_eq!(catalog.throttle, Some(1 << 20));
+    assert_eq!(Catalog::decode(&catalog.encode()).unwrap(), catalog);
+    let order = |throttle| {
+        Command::MoveReplicas(Order {
+            throttle,
+            ..Order::default()
+        })
+    };
+    catalog.apply(order(None));
+    assert_eq!(catalog.throttle, Some(1 << 20));
+    catalog.apply(order(Some(None)));
+    assert_eq!(catalog.throttle, None);
 }
 
 #[test]
@@ -298,7 +463,7 @@ fn a_node_leaves_once_it_holds_nothing_and_comes_back_in_another_life() {
         catalog.apply(Command::RemoveNode(NodeId(1))),
         Outcome::Refused(still_holds)
     );
-    move_to(&mut catalog, Some(&[4, 2, 3]));
+    move_to(&mut catalog, &[4, 2, 3]);
     finish(&mut catalog);
     assert_eq!(catalog.apply(Command::RemoveNode(NodeId(1))), Outcome::Done);
     // Another node votes instead of it.
@@ -350,11 +515,16 @@ fn node(id: u64, incarnation: u64) -> Node {
     }
 }
 
-fn wanted(catalog: &Catalog, replicas: Option<&[u64]>) -> Move {
+fn wanted(catalog: &Catalog, replicas: &[u64]) -> Move {
+    let nodes = replicas.iter().copied().map(NodeId).collect();
+    heading(catalog, Destination::Nodes(nodes))
+}
+
+fn heading(catalog: &Catalog, to: Destination) -> Move {
     Move {
         topic: catalog.topic("moved").unwrap().id,
         partition: 0,
-        replicas: replicas.map(|nodes| nodes.iter().copied().map(NodeId).collect()),
+        to,
         expected: Expected::Anything,
     }
 }
@@ -363,26 +533,43 @@ fn wanted(catalog: &Catalog, replicas: Option<&[u64]>) -> Move {
 fn planned(catalog: &Catalog, replicas: &[u64], from: &[u64]) -> Move {
     Move {
         expected: Expected::At(from.iter().copied().map(NodeId).collect()),
-        ..wanted(catalog, Some(replicas))
+        ..wanted(catalog, replicas)
     }
 }
 
 fn unmarked(moves: Vec<Move>) -> Command {
-    Command::MoveReplicas { moves, mark: None }
+    Command::MoveReplicas(Order {
+        moves,
+        ..Order::default()
+    })
 }
 
 fn mark(node: u64, is_drained: bool) -> Command {
-    Command::MoveReplicas {
-        moves: Vec::new(),
+    Command::MoveReplicas(Order {
         mark: Some(DrainMark {
             node: NodeId(node),
             is_drained,
         }),
-    }
+        ..Order::default()
+    })
 }
 
-fn move_to(catalog: &mut Catalog, replicas: Option<&[u64]>) {
-    let moved = catalog.apply(unmarked(vec![wanted(catalog, replicas)]));
+fn move_to(catalog: &mut Catalog, replicas: &[u64]) {
+    let nodes = replicas.iter().copied().map(NodeId).collect();
+    begin(catalog, Destination::Nodes(nodes));
+}
+
+fn partition(catalog: &Catalog) -> Partition {
+    catalog.topic("moved").unwrap().partitions[0].clone()
+}
+
+fn replicas(catalog: &Catalog) -> Vec<u64> {
+    let replicas = partition(catalog).replicas;
+    replicas.iter().map(|node| node.0).collect()
+}
+
+fn begin(catalog: &mut Catalog, to: Destination) {
+    let moved = catalog.apply(unmarked(vec![heading(catalog, to)]));
     let Outcome::Topics(outcomes) = moved else {
         panic!("{moved:?}")
     };
@@ -410,14 +597,19 @@ proptest! {
         catalog.apply(create);
         catalog.apply(Command::TakeProducerIds { count: 7 });
         for command in [
-            Command::MoveReplicas {
+            Command::MoveReplicas(Order {
                 moves: vec![
-                    Move { topic: TopicId([1; 16]), partition: 3, replicas: Some(vec![NodeId(4)]), expected: Expected::Anything },
-                    Move { topic: TopicId([1; 16]), partition: 0, replicas: None, expected: Expected::Moving { since: 7 } },
-                    Move { topic: TopicId([1; 16]), partition: 1, replicas: None, expected: Expected::At(vec![NodeId(2)]) },
+                    Move { topic: TopicId([1; 16]), partition: 3, to: Destination::Nodes(vec![NodeId(4)]), expected: Expected::Anything },
+                    Move { topic: TopicId([1; 16]), partition: 0, to: Destination::Back, expected: Expected::Moving { since: 7 } },
+                    Move { topic: TopicId([1; 16]), partition: 1, to: Destination::Home, expected: Expected::At(vec![NodeId(2)]) },
                 ],
                 mark: Some(DrainMark { node: NodeId(4), is_drained: true }),
-            },
+                throttle: Some(Some(77)),
+                ..Order::default()
+            }),
+            Command::SetThrottle { limit: None, expected: Some(Some(9)) },
+            Command::SetThrottle { limit: Some(7), expected: None },
+            Command::PauseMoves { operation: 7, is_paused: true },
             unmarked(Vec::new()),
             Command::FinishMove { topic: TopicId([1; 16]), partition: 3, moved_at: 9 },
             Command::RemoveNode(NodeId(4)),

@@ -4,6 +4,7 @@
 //! *persisted* when [`Group::persisted`] reports its number. Between the two nothing leaves that promises
 //! durability. The rules behind the order of steps in [`Group::drain`] are in the architecture notes.
 
+mod catch_up;
 mod in_sync;
 mod install;
 mod members;
@@ -25,6 +26,8 @@ use raft::{Config, RawNode, SnapshotStatus, StateRole};
 use crate::fault::{Fault, Planted};
 use crate::ids::GroupUid;
 use crate::wire::{Reader, WireError, Writer};
+use catch_up::CatchUp;
+pub use catch_up::payload_bytes;
 use in_sync::InSync;
 pub use in_sync::Lag;
 pub use install::Install;
@@ -142,6 +145,7 @@ pub struct Group {
     installing: Option<u64>,
     reads: Reads,
     in_sync: InSync,
+    catch_up: CatchUp,
     planted: Planted,
 }
 
@@ -196,6 +200,7 @@ impl Group {
             installing: None,
             reads: Reads::new(settings.boot),
             in_sync: InSync::new(settings.lag),
+            catch_up: CatchUp::default(),
             planted: Planted::default(),
         }
     }
@@ -391,7 +396,7 @@ impl Group {
             MessageType::MsgSnapshot => Install::from_raft(message.get_snapshot()).is_some(),
             _ => true,
         };
-        if !is_welcome || message.to != self.replica() {
+        if !is_welcome || message.to != self.replica() || self.is_early(&message) {
             return;
         }
         if self.planted.is(Fault::StaleTermAccepted) && message.term != 0 {

@@ -15,9 +15,7 @@ impl Group {
             .unpersisted
             .pop_front_if(|ready| ready.number <= number)
         {
-            if !ready.messages.is_empty() {
-                out.push(Action::Send(ready.messages));
-            }
+            self.send(ready.messages, out);
         }
         self.node.on_persist_ready(number);
         if self.installing.take_if(|ready| *ready <= number).is_some() {
@@ -36,6 +34,7 @@ impl Group {
         while self.node.has_ready() {
             self.accept_ready(out);
         }
+        self.send_freed(out);
         self.note_commit(out);
         let view = self.node.mut_store();
         out.extend(view.take_fetches().into_iter().map(Action::Fetch));
@@ -75,9 +74,7 @@ impl Group {
         if self.planted.is(Fault::AckBeforeSync) {
             at_once.append(&mut after_persist);
         }
-        if !at_once.is_empty() {
-            out.push(Action::Send(at_once));
-        }
+        self.send(at_once, out);
 
         let writes = ready.must_sync();
         let waits = writes || !self.unpersisted.is_empty();
@@ -103,8 +100,8 @@ impl Group {
         } else if let Some(last) = self.unpersisted.back_mut() {
             // A ready without bytes may acknowledge entries of one that is still on its way.
             last.messages.append(&mut after_persist);
-        } else if !after_persist.is_empty() {
-            out.push(Action::Send(after_persist));
+        } else {
+            self.send(after_persist, out);
         }
 
         self.node.advance_append_async(ready);
@@ -172,6 +169,7 @@ impl Group {
         };
         let members = Members::from_raft(&conf_state);
         self.node.mut_store().set_conf_state(members.to_raft());
+        self.fit_windows();
         out.push(Action::Members {
             as_of: entry.index,
             members,
@@ -200,6 +198,7 @@ impl Group {
         if known != self.leadership {
             self.leadership = known;
             self.node.mut_store().forget_wants();
+            self.forget_waiting();
             out.push(Action::Leadership(known));
         }
     }

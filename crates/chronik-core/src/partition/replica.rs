@@ -192,6 +192,14 @@ impl<T> Replica<T> {
         self.group.fetched(fetch.id, entries);
     }
 
+    pub fn pace(&mut self, peers: &[u64]) {
+        self.group.pace(peers);
+    }
+
+    pub fn release(&mut self) -> Option<Message> {
+        self.group.release()
+    }
+
     pub fn evict(&mut self, index: u64) {
         self.group.evict(index);
     }

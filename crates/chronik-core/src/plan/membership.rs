@@ -58,5 +58,15 @@ pub fn next_step(
     }
 }
 
+/// The voters and learners that a group should have while its move stands still: those that it has. `present` is the
+/// number that the same node has now, which is another one if it was wiped.
+pub fn as_they_are(members: &Members, present: impl Fn(u64) -> u64) -> (Vec<u64>, Vec<u64>) {
+    let voters: Vec<u64> = members.voters.iter().copied().map(&present).collect();
+    let learners = members.learners.iter().copied().map(&present);
+    let learners = learners.filter(|learner| !voters.contains(learner));
+    let learners = learners.collect();
+    (voters, learners)
+}
+
 /// Entries that a learner may lack when it becomes a voter.
 const MOST_BEHIND: u64 = 64;

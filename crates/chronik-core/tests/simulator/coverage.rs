@@ -50,6 +50,8 @@ counters!(
     batches_written,
     replicas_missed,
     logs_shortened,
+    catch_ups_held,
+    catch_ups_released,
     suspicions,
     abdications,
     kills,

@@ -174,6 +174,20 @@ impl Machine {
         }
     }
 
+    pub(crate) fn pace(&mut self, peers: &[u64]) {
+        match self {
+            Machine::Records(replica) => replica.pace(peers),
+            Machine::State(state) => state.group.pace(peers),
+        }
+    }
+
+    pub(crate) fn release(&mut self) -> Option<Message> {
+        match self {
+            Machine::Records(replica) => replica.release(),
+            Machine::State(state) => state.group.release(),
+        }
+    }
+
     pub(crate) fn evict(&mut self, index: u64) {
         match self {
             Machine::Records(replica) => replica.evict(index),

@@ -77,6 +77,7 @@ stories![
     a_stalled_disk_acknowledges_nothing,
     a_trimmed_leader_sends_a_snapshot,
     a_replica_moves,
+    a_paced_learner_waits,
     a_leader_removes_itself,
     one_way_cut,
     a_leader_that_hears_nobody_abdicates,

@@ -34,6 +34,8 @@ pub(crate) struct Plan {
     pub(crate) nemesis_us: (u64, u64),
     /// Things go wrong and operators are busy.
     pub(crate) is_rough: bool,
+    /// Operators make learners wait, too.
+    pub(crate) is_paced: bool,
 }
 
 impl Plan {
@@ -75,6 +77,7 @@ impl Plan {
                 .pick(&[(20_000, 200_000), (100_000, 600_000)])
                 .expect("there are paces"),
             is_rough: true,
+            is_paced: seed % 2 == 1,
         }
     }
 
@@ -99,6 +102,7 @@ impl Plan {
             least_replicas: 1,
             nemesis_us: (1, 1),
             is_rough: false,
+            is_paced: false,
         }
     }
 }
@@ -230,6 +234,26 @@ impl World {
             12..=14 => self.change(group),
             15 | 16 => self.shorten(group),
             _ => self.sweep(group),
+        }
+        if self.plan.is_paced && self.rng.below(4) == 0 {
+            self.pace(group);
+        }
+    }
+
+    /// Another throttle for replicas on the move, a pause, or the end of either.
+    fn pace(&mut self, group: usize) {
+        let limits = [None, Some(0), Some(200), Some(20_000)];
+        let limit = *self.rng.pick(&limits).expect("there are limits");
+        let everybody = self.nodes.iter().filter_map(|node| node.hosted.get(&group));
+        let everybody: Vec<u64> = everybody.map(|hosted| hosted.id).collect();
+        let paced: &[u64] = match limit {
+            Some(_) => &everybody,
+            None => &[],
+        };
+        for node in 0..self.nodes.len() {
+            let now_ms = self.now / 1000;
+            self.nodes[node].throttle.limit(now_ms, limit);
+            self.with_now(node, group, |replica| replica.pace(paced));
         }
     }
 

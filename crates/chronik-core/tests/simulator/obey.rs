@@ -19,6 +19,7 @@ impl World {
         };
         let mut orders = Vec::new();
         hosted.replica.drain(&mut orders);
+        self.coverage.catch_ups_held += u64::from(hosted.replica.group().has_waiting());
         self.obey(node, group, orders);
         self.evict(node, group);
     }
@@ -244,7 +245,7 @@ impl World {
         }
     }
 
-    fn send(&mut self, node: usize, group: usize, message: Message) {
+    pub(crate) fn send(&mut self, node: usize, group: usize, message: Message) {
         let way = (node, slot(message.to));
         let (rng, coverage) = (&mut self.rng, &mut self.coverage);
         let arrivals = self.network.send(self.now, way, &message, rng, coverage);

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, Once};
 
 use chronik_core::partition::Log;
+use chronik_core::throttle::Throttle;
 
 use crate::coverage::Coverage;
 use crate::mutants::Mutant;
@@ -95,6 +96,7 @@ impl World {
             self.nodes[node].disk.stalled_until = self.now;
             self.nodes[node].disk.full_until = self.now;
             self.nodes[node].tick_us = self.plan.tick_us;
+            self.nodes[node].throttle = Throttle::default();
             self.restart(node);
         }
         for step in 0..STEPS_TO_HEAL {

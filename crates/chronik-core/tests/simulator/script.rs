@@ -71,6 +71,8 @@ fn play(world: &mut World, verb: &str, words: &[&str]) {
         "abdicate" => told(world.with_now(node(first), 0, Machine::abdicate)),
         "join" => _ = world.create(node(first), 0, Vec::new()),
         "change" => change(world, words),
+        "pace" => pace(world, words),
+        "release" => _ = world.release(node(first), 0),
         "trim" => world.trim(node(first), 0, number(words.get(1).copied()) as u64),
         "checkpoint" => world.checkpoint(node(first)),
         "read" => world.read(node(first), 0),
@@ -138,6 +140,16 @@ fn change(world: &mut World, words: &[&str]) {
     {
         world.trace.tell(|| format!("refused: {refused}"));
     }
+}
+
+/// `pace 1 4`: what node 4 lacks waits on node 1 until it is released. `pace 1`: nobody has to wait.
+fn pace(world: &mut World, words: &[&str]) {
+    let paced = words[1..].iter().map(|word| node(Some(word)));
+    let paced: Vec<u64> = paced.map(|node| replica_on(world, node)).collect();
+    let leader = node(words.first().copied());
+    let now_ms = world.now / 1000;
+    world.nodes[leader].throttle.limit(now_ms, Some(0));
+    told(world.with_now(leader, 0, |replica| replica.pace(&paced)));
 }
 
 fn replica_on(world: &World, node: usize) -> u64 {

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
 use chronik_core::fault::Planted;
 use chronik_core::group::eraftpb::Message;
-use chronik_core::group::{Fetch, Lag, Members, Settings};
+use chronik_core::group::{Fetch, Lag, Members, Settings, payload_bytes};
 use chronik_core::ids::GroupUid;
 use chronik_core::partition::{Acks, Answer, Log};
+use chronik_core::throttle::Throttle;
 
 use crate::clients::{Clients, Sent, Ticket};
 use crate::coverage::Coverage;
@@ -44,6 +45,8 @@ pub(crate) struct Node {
     pub(crate) life: u64,
     pub(crate) tick_us: u64,
     pub(crate) disk: Disk,
+    /// Of what paced learners get from here.
+    pub(crate) throttle: Throttle,
     pub(crate) hosted: BTreeMap<usize, Hosted>,
     /// Replicas that were ever created here, for the next incarnation's number.
     pub(crate) incarnations: u64,
@@ -412,6 +415,7 @@ impl World {
                 life: 1,
                 tick_us: self.plan.tick_us,
                 disk: Disk::new(self.plan.frames_per_segment),
+                throttle: Throttle::default(),
                 hosted: BTreeMap::new(),
                 incarnations: 0,
             });
@@ -472,7 +476,26 @@ impl World {
         }
         for group in 0..self.plan.groups {
             self.with_now(node, group, Machine::tick);
+            let now_ms = self.now / 1000;
+            while self.nodes[node].throttle.is_open(now_ms) && self.release(node, group) {}
         }
+    }
+
+    /// Sends a paced learner what has waited longest; says whether there was anything.
+    pub(crate) fn release(&mut self, node: usize, group: usize) -> bool {
+        let Node {
+            hosted, throttle, ..
+        } = &mut self.nodes[node];
+        let hosted = hosted.get_mut(&group);
+        let Some(message) = hosted.and_then(|hosted| hosted.replica.release()) else {
+            return false;
+        };
+        throttle.spend(payload_bytes(&message));
+        self.coverage.catch_ups_released += 1;
+        self.trace
+            .step("release", [node as u64, group as u64, message.to, self.now]);
+        self.send(node, group, message);
+        true
     }
 
     fn deliver(&mut self, group: usize, message: Message) {

@@ -3,14 +3,15 @@
 failover_confluent.py BOOTSTRAP TOPIC PARTITIONS RATE; RATE is records per second and partition. Prints "steady" once
 every partition acknowledges; after the line "fault" on its input, "recovered" once every partition acknowledges
 records that were sent after it; after the line "stop", "gap PARTITION MILLISECONDS" for each partition and
-"sent N failed M".
+"sent N failed M". After the line "read" instead, everything is read back first: "kept N missing M" says how many
+different records are there, and how many are not.
 """
 
 import sys
 import threading
 import time
 
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 ENOUGH = 20
 
@@ -24,12 +25,15 @@ class Load:
         self.failed = 0
         self.fault_at = None
         self.stop = False
+        self.reads_back = False
 
     def listen(self):
         for line in sys.stdin:
-            if line.strip() == "fault":
+            word = line.strip()
+            if word == "fault":
                 self.fault_at = time.monotonic()
-            if line.strip() == "stop":
+            if word in ("stop", "read"):
+                self.reads_back = word == "read"
                 break
         self.stop = True
 
@@ -48,6 +52,24 @@ class Load:
             self.after_fault[partition] += 1
 
 
+def read_back(bootstrap, topic, partitions):
+    """The numbers that each partition holds."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "read-back", "enable.auto.commit": False})
+    held = [set() for _ in range(partitions)]
+    ends = [consumer.get_watermark_offsets(TopicPartition(topic, at), timeout=60)[1] for at in range(partitions)]
+    consumer.assign([TopicPartition(topic, at, 0) for at in range(partitions)])
+    missing = {at for at in range(partitions) if ends[at] > 0}
+    while missing:
+        for message in consumer.consume(1000, timeout=60):
+            if message.error() is not None:
+                sys.exit(f"FAIL {message.error()}")
+            held[message.partition()].add(int(message.value()))
+            if message.offset() + 1 >= ends[message.partition()]:
+                missing.discard(message.partition())
+    consumer.close()
+    return held
+
+
 def main(bootstrap, topic, partitions, rate):
     load = Load(partitions)
     threading.Thread(target=load.listen, daemon=True).start()
@@ -62,7 +84,7 @@ def main(bootstrap, topic, partitions, rate):
                 sent_at = time.monotonic()
                 producer.produce(
                     topic,
-                    b"x" * 100,
+                    b"%0100d" % turns,
                     partition=partition,
                     on_delivery=lambda error, message, at=sent_at, to=partition: load.note(error, to, at),
                 )
@@ -72,6 +94,11 @@ def main(bootstrap, topic, partitions, rate):
                 said.add(word)
                 print(word, flush=True)
     producer.flush(120)
+    if load.reads_back:
+        held = read_back(bootstrap, topic, partitions)
+        wanted = set(range(1, turns + 1))
+        kept = sum(len(numbers & wanted) for numbers in held)
+        print(f"kept {kept} missing {turns * partitions - kept}", flush=True)
     for partition, gap in enumerate(load.longest_gap):
         print(f"gap {partition} {gap * 1000:.1f}")
     print(f"sent {turns * partitions} failed {load.failed}", flush=True)

@@ -1,5 +1,7 @@
 //! Plans are balanced, and lead where they should.
 
+mod moves;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -79,22 +81,51 @@ proptest! {
             let all = members.voters.iter().chain(&members.learners);
             let peers: Vec<Peer> = all.map(|replica| Peer { replica: *replica, matched: 9, is_active: true }).collect();
             let Some(changes) = membership::next_step(&members, &wanted, &[], &peers, 9) else { break };
-            for change in changes {
-                let (Change::Voter(replica) | Change::Learner(replica) | Change::Remove(replica)) = change;
-                members.voters.retain(|other| *other != replica);
-                members.learners.retain(|other| *other != replica);
-                match change {
-                    Change::Voter(_) => members.voters.push(replica),
-                    Change::Learner(_) => members.learners.push(replica),
-                    Change::Remove(_) => {}
-                }
-            }
+            make(&mut members, &changes);
             prop_assert!(!members.voters.is_empty());
         }
         members.voters.sort_unstable();
         prop_assert_eq!(members.voters, wanted);
         prop_assert_eq!(members.learners, Vec::<u64>::new());
     }
+}
+
+/// All changes at once, without the joint state between.
+fn make(members: &mut Members, changes: &[Change]) {
+    for change in changes {
+        let (Change::Voter(replica) | Change::Learner(replica) | Change::Remove(replica)) = *change;
+        members.voters.retain(|other| *other != replica);
+        members.learners.retain(|other| *other != replica);
+        match change {
+            Change::Voter(_) => members.voters.push(replica),
+            Change::Learner(_) => members.learners.push(replica),
+            Change::Remove(_) => {}
+        }
+    }
+}
+
+#[test]
+fn what_stands_still_keeps_its_members_and_takes_a_wiped_one_back() {
+    let mut members = Members::of_voters(vec![1, 2, 3]);
+    members.learners = vec![4];
+    assert_eq!(
+        membership::as_they_are(&members, |replica| replica),
+        (vec![1, 2, 3], vec![4])
+    );
+    // Node 2 was wiped, and its new replica learns already.
+    members.learners.push(102);
+    let present = |replica| if replica == 2 { 102 } else { replica };
+    let wanted = (vec![1, 102, 3], vec![4]);
+    assert_eq!(membership::as_they_are(&members, present), wanted);
+    let peers = [4, 102].map(|replica| Peer {
+        replica,
+        matched: 9,
+        is_active: true,
+    });
+    assert_eq!(
+        membership::next_step(&members, &wanted.0, &wanted.1, &peers, 9),
+        Some(vec![Change::Voter(102), Change::Remove(2)])
+    );
 }
 
 #[test]
