@@ -1,6 +1,8 @@
 //! The command line: types only.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -28,9 +30,12 @@ pub(crate) enum Command {
     Doctor,
     /// The built-in scenarios and the faults.
     List {
-        /// Only scenarios with this tag: pr, nightly.
+        /// Only scenarios with this tag: pr, rootless, nightly, mutants.
         #[arg(long)]
         tags: Option<String>,
+        /// The bugs that can be planted, instead.
+        #[arg(long, conflicts_with = "tags")]
+        mutants: bool,
     },
     /// Runs one scenario, or all of a suite.
     Run(RunArguments),
@@ -89,14 +94,22 @@ pub(crate) enum Command {
         #[command(flatten)]
         place: Place,
     },
-    /// Plants every class of anomaly in a clean history: exactly that class must be found.
+    /// Plants anomalies in a clean history, and on request mistakes in a real server: each must be noticed.
+    ///
+    /// Builds a server that can be broken on purpose, unless one is named.
     Selftest {
-        /// A run whose history is clean; without one a history is made.
-        #[arg(long)]
-        run: Option<PathBuf>,
-        /// Also plants bugs into a real server: some scenario must find each, and none where nothing is planted.
-        #[arg(long)]
-        live: bool,
+        #[command(flatten)]
+        arguments: SelftestArguments,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Puts a cluster into the situation of a runbook and holds it there, for people and for tests of runbooks.
+    ///
+    /// Prints where each node listens, then `ready` once the situation is there. A line `heal` on standard input ends
+    /// the situation and prints `healed`; the end of standard input ends the cluster, and what it kept is judged.
+    Drill {
+        /// Without one the drills are listed.
+        name: Option<String>,
         #[command(flatten)]
         place: Place,
     },
@@ -146,6 +159,9 @@ pub(crate) struct RunArguments {
     /// How often, each time with a new seed unless one is given.
     #[arg(long, default_value_t = 1)]
     pub(crate) times: u32,
+    /// Brings all faults, although a promise is broken already.
+    #[arg(long)]
+    pub(crate) keep_going: bool,
     /// The result as JSON on standard output.
     #[arg(long)]
     pub(crate) json: bool,
@@ -153,9 +169,30 @@ pub(crate) struct RunArguments {
     pub(crate) place: Place,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct SelftestArguments {
+    /// A run whose history is clean; without one a history is made.
+    #[arg(long)]
+    pub(crate) run: Option<PathBuf>,
+    /// Plants these mistakes into a real server, too, by number or name; `all` stands for every one.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) mutants: Option<Vec<String>>,
+    /// Kills this program in the middle of these faults: nothing may be left behind; `all` stands for every one.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) killed: Option<Vec<String>>,
+    /// How often each scenario that noticed something runs where nothing is planted.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) clean: u32,
+    /// Writes the matrix as a page.
+    #[arg(long)]
+    pub(crate) write: Option<PathBuf>,
+}
+
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Place {
-    #[arg(long, value_enum, default_value_t = TargetName::Chronik)]
+    /// `chronik`, `kafka`, or `attach:HOST:PORT` for a cluster that runs already; `attach:FILE` also says how to get at
+    /// its nodes.
+    #[arg(long, default_value = "chronik")]
     pub(crate) target: TargetName,
     /// `chronik-server`; by default the one beside this program.
     #[arg(long)]
@@ -165,18 +202,48 @@ pub(crate) struct Place {
     pub(crate) out: PathBuf,
     #[arg(long, value_enum, default_value_t = NetChoice::Auto)]
     pub(crate) net: NetChoice,
-    /// Plants a bug into the server, to see whether a scenario finds it.
-    #[arg(long, value_enum)]
+    /// Plants a bug into the server, to see whether a scenario finds it: `flush-lies` into any server, one of
+    /// `chronik-chaos list --mutants` into one that was built with `--features chaos`.
+    #[arg(long)]
     pub(crate) mutant: Option<Mutant>,
+    /// Goes on where the same command at the same commit was cut short.
+    #[arg(long)]
+    pub(crate) resume: bool,
     /// Says nothing while it runs.
     #[arg(long, short)]
     pub(crate) quiet: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+/// What is broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TargetName {
     Chronik,
     Kafka,
+    /// Somebody else's cluster, by an address or a file.
+    Attach(String),
+}
+
+impl FromStr for TargetName {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match (text, text.strip_prefix("attach:")) {
+            ("chronik", _) => Ok(TargetName::Chronik),
+            ("kafka", _) => Ok(TargetName::Kafka),
+            (_, Some(place)) => Ok(TargetName::Attach(place.to_owned())),
+            _ => Err("a target is `chronik`, `kafka`, `attach:HOST:PORT` or `attach:FILE`"),
+        }
+    }
+}
+
+impl fmt::Display for TargetName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TargetName::Chronik => "chronik",
+            TargetName::Kafka => "kafka",
+            TargetName::Attach(_) => "attached",
+        })
+    }
 }
 
 /// What a fuzzer may break.

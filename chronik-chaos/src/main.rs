@@ -29,7 +29,10 @@ use cli::{Arguments, Command};
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Doctor => commands::doctor::doctor(),
-        Command::List { tags } => commands::list::list(tags.as_deref()),
+        Command::List { tags, mutants } => match mutants {
+            true => commands::list::mutants(),
+            false => commands::list::list(tags.as_deref()),
+        },
         Command::Run(arguments) => commands::run::run(&arguments),
         Command::Check { run } => commands::check::check(&run),
         Command::Replay { run, times, place } => commands::replay::replay(&run, times, &place),
@@ -50,9 +53,8 @@ fn main() -> ExitCode {
             suite,
             place,
         } => commands::compare::compare(&targets, &scenarios, &suite, &place),
-        Command::Selftest { run, live, place } => {
-            commands::selftest::selftest(run.as_deref(), live, &place)
-        }
+        Command::Selftest { arguments, place } => commands::selftest::selftest(&arguments, &place),
+        Command::Drill { name, place } => commands::drill::drill(name.as_deref(), &place),
         Command::Heal { run } => commands::heal::heal(run.as_deref()),
         Command::Hosts { nodes } => commands::hosts::hosts(nodes),
         Command::Janitor { run } => commands::inside::janitor(&run),

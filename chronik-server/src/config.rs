@@ -16,6 +16,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::chaos;
 use definition::config_table;
 
 pub use definition::{ChangeNeeds, Definition, Section};
@@ -173,6 +174,8 @@ pub struct Environment {
     pub variables: Vec<(String, OsString)>,
     /// `NO_COLOR` is set to something: see <https://no-color.org>.
     pub no_color: bool,
+    /// What a test wants broken.
+    pub chaos: chaos::Orders,
 }
 
 impl Environment {
@@ -183,6 +186,17 @@ impl Environment {
             let Ok(name) = name.into_string() else {
                 continue;
             };
+            #[cfg(feature = "chaos")]
+            match name.as_str() {
+                "CHRONIK_CHAOS_MUTANT" => {
+                    environment.chaos.mutant = Some(text.to_string_lossy().into_owned());
+                }
+                "CHRONIK_CLOCK_OFFSET_FILE" => {
+                    environment.chaos.clock_offset_file = Some(PathBuf::from(text));
+                    continue;
+                }
+                _ => {}
+            }
             environment.no_color |= name == "NO_COLOR" && !text.is_empty();
             if name.starts_with("CHRONIK_") && !belongs_to_another_program(&name) {
                 environment.variables.push((name, text));

@@ -6,6 +6,7 @@
 pub mod admin;
 mod birth;
 pub mod broker;
+pub mod chaos;
 mod citizen;
 pub mod clock;
 pub mod config;

@@ -10,7 +10,7 @@ use chronik_server::data_dir::DataDirError;
 use chronik_server::guard::{self, Ward};
 use chronik_server::metrics::{self, Metrics};
 use chronik_server::server::{self, ServerError};
-use chronik_server::{limits, logging};
+use chronik_server::{chaos, limits, logging};
 use tokio::runtime::{Builder, Runtime};
 use tracing::{error, warn};
 
@@ -23,10 +23,10 @@ const STORAGE_FAILED: u8 = 70;
 
 fn main() -> ExitCode {
     let environment = Environment::of_this_process();
-    let no_color = environment.no_color;
+    let (no_color, chaos) = (environment.no_color, environment.chaos.clone());
     match cli::parse(std::env::args_os(), environment) {
         Ok(Invocation::Serve(sources)) => match sources.load() {
-            Ok(loaded) => serve(loaded, no_color),
+            Ok(loaded) => serve(loaded, no_color, &chaos),
             Err(error) => refuse(&error),
         },
         Ok(Invocation::Check(sources)) => check(sources),
@@ -40,8 +40,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(loaded: Loaded, no_color: bool) -> ExitCode {
+fn serve(loaded: Loaded, no_color: bool, chaos: &chaos::Orders) -> ExitCode {
     let log = logging::start(&loaded.config.log, no_color);
+    let planted = match chaos::obey(chaos) {
+        Ok(planted) => planted,
+        Err(error) => {
+            error!("{error}");
+            return ExitCode::from(MISUSED);
+        }
+    };
     for warning in &loaded.warnings {
         warn!("{warning}");
     }
@@ -54,6 +61,7 @@ fn serve(loaded: Loaded, no_color: bool) -> ExitCode {
     };
     let outcome = runtime.block_on(server::run(
         loaded.config,
+        planted,
         Arc::new(Metrics::default()),
         log,
     ));

@@ -8,6 +8,7 @@ use std::time::Duration;
 use chronik_core::catalog::Node;
 use chronik_core::consumer_group;
 use chronik_core::ids::{NodeId, ReplicaId};
+use chronik_fault::Planted;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -57,6 +58,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// Serves until a signal asks for the end. Every listener is bound before anything is waited for.
 pub async fn run(
     config: Config,
+    planted: Planted,
     metrics: Arc<Metrics>,
     log: LogControl,
 ) -> Result<(), ServerError> {
@@ -84,7 +86,7 @@ pub async fn run(
     let (closing, closed) = watch::channel(false);
     side.spawn(transport.run(doors.peer, outside.neighbours.clone(), closed));
     let started = tokio::select! {
-        started = recover(&config, &identity, &outside, metrics.clone()) => started?,
+        started = recover(&config, planted, &identity, &outside, metrics.clone()) => started?,
         () = signals.next() => {
             info!("stopped while starting: nothing was served yet");
             return Ok(());
@@ -117,7 +119,8 @@ pub async fn run(
         news: started.news,
         waiting_for,
     };
-    let (groups, coordinators) = coordinator::new(broker.clone(), coordinator_options(&config));
+    let (groups, coordinators) =
+        coordinator::new(broker.clone(), coordinator_options(&config, planted));
     let log_dir = config.node.data_dir.clone();
     let door = Arc::new(Door::new(
         broker,
@@ -423,12 +426,14 @@ async fn serve_admin(listener: TcpListener, state: admin::State) {
 
 async fn recover(
     config: &Config,
+    planted: Planted,
     identity: &Identity,
     outside: &Outside,
     metrics: Arc<Metrics>,
 ) -> Result<raft::Started, ServerError> {
     let start = raft::Start {
-        log: log_options(config, identity),
+        log: log_options(config, planted, identity),
+        planted,
         node: NodeId(config.node.id.into()),
         boot: outside.boot,
         peers: outside.peers.clone(),
@@ -451,13 +456,14 @@ async fn recover(
         .map_err(|error| ServerError::Start(Box::new(error)))
 }
 
-fn log_options(config: &Config, identity: &Identity) -> chronik_wal::Options {
+fn log_options(config: &Config, planted: Planted, identity: &Identity) -> chronik_wal::Options {
     let mut options = chronik_wal::Options::new(&config.node.data_dir, identity.node_uuid);
     options.segment_bytes = config.wal.segment_size.bytes();
     options.pool_segments = config.wal.pool_segments as usize;
     options.frame_max = config.wal.frame_max.bytes() as usize;
     options.linger_max = config.wal.linger_max;
     options.read_bytes = config.cache.read_bytes.bytes() as usize;
+    options.planted = planted;
     options.io = match config.wal.io {
         IoMode::Auto => chronik_wal::IoMode::Auto,
         IoMode::Direct => chronik_wal::IoMode::Direct,
@@ -524,10 +530,11 @@ fn broker_settings(config: &Config, listening: &Addresses, boot: u64) -> broker:
     }
 }
 
-fn coordinator_options(config: &Config) -> coordinator::Options {
+fn coordinator_options(config: &Config, planted: Planted) -> coordinator::Options {
     let delay = config.group.initial_rebalance_delay.as_millis();
     let groups = consumer_group::Config {
         initial_rebalance_delay_ms: u64::try_from(delay).unwrap_or(u64::MAX),
+        planted,
         ..consumer_group::Config::default()
     };
     coordinator::Options {

@@ -1,30 +1,13 @@
 //! The chaos tool against this checkout's server: its scenarios pass, and it leaves nothing behind when it is killed.
 
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use chronik_local::foreign::run;
-use chronik_local::{target_dir, wait, workspace_dir};
+use chronik_local::{target_dir, workspace_dir};
 
 use crate::support::{server, test_dir};
-
-const KILLS: &str = r#"
-name = "kills"
-duration = "6s"
-cluster = { nodes = 1, partitions = 3, rf = 1, min_isr = 1 }
-workload = { rate = 300, reread = 1, group = 2 }
-step = [ { at = "1s", fault = "kill", target = "n1", for = "200ms", repeat = 2, every = "2500ms" } ]
-"#;
-
-const POWER: &str = r#"
-name = "power"
-duration = "7s"
-cluster = { nodes = 1, partitions = 3, rf = 1, min_isr = 1 }
-workload = { rate = 400, reread = 1 }
-step = [ { at = "1s", fault = "power_loss", target = "n1", for = "200ms", repeat = 2, every = "3s" } ]
-"#;
 
 const NETWORK: &str = r#"
 name = "network"
@@ -38,92 +21,77 @@ step = [
 expect = { acked_max_during = { cut = 3 } }
 "#;
 
-const THREE: &str = r#"
-name = "three"
-duration = "16s"
-cluster = { nodes = 3, partitions = 3, rf = 3, min_isr = 2 }
-workload = { rate = 200, group = 2 }
-step = [
-  { at = "3s", fault = "kill", target = "leader(0)", for = "1s" },
-  { at = "8s", fault = "partition", target = "isolate(leader(0))", for = "4s" },
-]
-"#;
-
-const LONG_LIMIT: &str = r#"
-name = "limit"
-duration = "60s"
-cluster = { nodes = 1, partitions = 1, rf = 1, min_isr = 1 }
-step = [ { at = "0s", fault = "slow_disk", target = "n1" } ]
-"#;
-
 #[test]
 fn nothing_acknowledged_is_lost_by_kills() {
-    passes(KILLS);
+    passes(&["run", "kill-random", "--duration", "14s"]);
 }
 
 #[test]
 fn nothing_acknowledged_is_lost_by_power_cuts() {
     if can_break_disks() {
-        passes(POWER);
+        passes(&["run", "power-loss-all", "--duration", "18s"]);
     }
 }
 
 #[test]
 fn nothing_acknowledged_is_lost_on_a_bad_network() {
-    if Path::new("/dev/net/tun").exists() {
-        passes(NETWORK);
+    if has_hosts() {
+        let dir = test_dir();
+        let file = dir.path().join("network.toml");
+        std::fs::write(&file, NETWORK).unwrap();
+        passes(&["run", &file.display().to_string()]);
     }
 }
 
 #[test]
-fn three_nodes_survive_the_loss_of_leaders() {
-    if Path::new("/dev/net/tun").exists() {
-        passes(THREE);
+fn what_is_sent_again_is_not_appended_again() {
+    if has_hosts() {
+        passes(&["run", "lost-answers", "--duration", "19s"]);
     }
 }
 
 #[test]
 fn a_killed_tool_leaves_nothing_behind() {
-    if !can_break_disks() {
-        return;
+    if can_break_disks() {
+        passes(&["selftest", "--killed", "power_loss,slow_disk,partition"]);
     }
-    let dir = test_dir();
-    let mut chaos = start(dir.path(), LONG_LIMIT);
-    let marks = dir.path().display().to_string();
-    let is_injected = || {
-        let runs = std::fs::read_dir(dir.path().join("runs")).ok()?;
-        let mut runs = runs.flatten();
-        runs.any(|run| run.path().join("schedule.jsonl").is_file())
-            .then_some(())
-    };
-    wait::until("the first fault", Duration::from_secs(60), is_injected).unwrap();
-    chaos.kill().unwrap();
-    chaos.wait().unwrap();
-    let is_clean = || (leftovers(&marks).is_empty()).then_some(());
-    let cleaned = wait::until("an empty machine", Duration::from_secs(60), is_clean);
-    assert!(cleaned.is_ok(), "left behind: {:?}", leftovers(&marks));
 }
 
-fn passes(scenario: &str) {
+/// Without privileges it makes a user namespace of its own.
+#[test]
+fn nobody_needs_to_be_root() {
+    if has_hosts() {
+        let dir = test_dir();
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--user", "--map-root-user"]).arg(chaos());
+        let scenario = ["run", "isolate-leader", "--duration", "12s"];
+        ends_well(unshare.args(scenario), dir.path());
+    }
+}
+
+/// What a release is built like has no way to make a mistake on purpose.
+#[test]
+fn a_server_for_clients_cannot_be_broken_on_purpose() {
+    let program = std::fs::read(server()).unwrap();
+    let program = String::from_utf8_lossy(&program);
+    let has = |text: &str| program.contains(text);
+    assert!(has("the disk is full"), "this is no server");
+    assert!(!has("this build can be broken on purpose"));
+    assert!(!has("CHRONIK_CHAOS_MUTANT"));
+    assert!(!has("CHRONIK_CLOCK_OFFSET_FILE"));
+}
+
+fn passes(arguments: &[&str]) {
     let dir = test_dir();
-    let output = start(dir.path(), scenario).wait_with_output().unwrap();
+    ends_well(Command::new(chaos()).args(arguments), dir.path());
+}
+
+/// Runs the tool with this checkout's server, and with its runs in a folder that goes away.
+fn ends_well(command: &mut Command, dir: &Path) {
+    command.arg("--server").arg(server());
+    command.arg("--out").arg(dir.join("runs"));
+    let output = command.output().unwrap();
     assert!(output.status.success(), "{}", said(&output));
-}
-
-fn start(dir: &Path, scenario: &str) -> Child {
-    let file = dir.join("scenario.toml");
-    std::fs::write(&file, scenario).unwrap();
-    Command::new(chaos())
-        .arg("run")
-        .arg(&file)
-        .arg("--server")
-        .arg(server())
-        .arg("--out")
-        .arg(dir.join("runs"))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
 }
 
 fn said(output: &Output) -> String {
@@ -135,39 +103,14 @@ fn said(output: &Output) -> String {
     )
 }
 
+/// Hosts of their own need the device of which their cables are made.
+fn has_hosts() -> bool {
+    Path::new("/dev/net/tun").exists()
+}
+
 /// Loop devices and limits of disks are root's.
 fn can_break_disks() -> bool {
     rustix::process::getuid().is_root() && Path::new("/dev/loop-control").exists()
-}
-
-/// Processes, mounts and control groups that name this test's folder or this tool.
-fn leftovers(marks: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let command = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let command = String::from_utf8_lossy(&command).replace('\0', " ");
-        if command.contains(marks) {
-            found.push(command);
-        }
-    }
-    let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
-    found.extend(
-        mounts
-            .lines()
-            .filter(|line| line.contains(marks))
-            .map(str::to_owned),
-    );
-    let undo_lists = std::fs::read_dir(Path::new(marks).join("runs"))
-        .into_iter()
-        .flatten()
-        .flatten();
-    let undo_lists = undo_lists.map(|run| run.path().join("undo.list"));
-    found.extend(
-        undo_lists
-            .filter(|list| list.exists())
-            .map(|list| list.display().to_string()),
-    );
-    found
 }
 
 /// The tool of this checkout, built once.

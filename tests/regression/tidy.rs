@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use chronik_local::workspace_dir;
 
 /// What `chronik-core` may depend on: nothing that does I/O, tells the time or makes chance.
-const CORE_DEPENDENCIES: [&str; 8] = [
+const CORE_DEPENDENCIES: [&str; 9] = [
     "bytes",
+    "chronik-fault",
     "crc32c",
     "imbl",
     "protobuf",

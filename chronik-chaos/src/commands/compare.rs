@@ -26,7 +26,7 @@ pub(crate) fn compare(
         let seed = scenario.seed;
         for target in targets {
             let place = Place {
-                target: *target,
+                target: target.clone(),
                 ..place.clone()
             };
             let plan = plan(&scenario, Some(seed), None, &place)?;

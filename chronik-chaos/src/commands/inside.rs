@@ -15,7 +15,8 @@ pub(crate) fn janitor(run_dir: &Path) -> Done {
 }
 
 pub(crate) fn stage(run_dir: &Path, front: &str) -> Done {
-    let status = enter::be_stage(run_dir, front).map_err(CommandFault::Processes)?;
+    let shares = Plan::read(run_dir)?.shares();
+    let status = enter::be_stage(run_dir, front, shares).map_err(CommandFault::Processes)?;
     Ok(status
         .code()
         .and_then(|code| u8::try_from(code).ok())
@@ -23,8 +24,8 @@ pub(crate) fn stage(run_dir: &Path, front: &str) -> Done {
 }
 
 pub(crate) fn worker(run_dir: &Path) -> Done {
-    enter::settle_worker().map_err(CommandFault::Processes)?;
     let plan = Plan::read(run_dir)?;
+    enter::settle_worker(plan.shares()).map_err(CommandFault::Processes)?;
     run(&plan, run_dir, &Progress::new(plan.is_quiet))?;
     Ok(0)
 }

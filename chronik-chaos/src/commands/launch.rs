@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use chronik_local::{kafka, target_dir};
 
@@ -13,8 +14,9 @@ use crate::report;
 use crate::run::Plan;
 use crate::scenario::Scenario;
 use crate::schedule::Injection;
-use crate::target::TargetKind;
+use crate::target::{Attachment, TargetKind};
 use crate::verdict::{Outcome, Verdict, judge};
+use crate::workload::install_black_boxes;
 use crate::{output, seed};
 
 /// The scenario as it will be run, for one target, under one seed.
@@ -38,6 +40,12 @@ pub(crate) fn plan(
         schedule,
         net: place.net,
         mutant: place.mutant,
+        python: match scenario.workload.black_box.is_empty() {
+            true => None,
+            false => Some(install_black_boxes()?),
+        },
+        holds: false,
+        keeps_going: false,
         is_quiet: place.quiet,
     })
 }
@@ -50,7 +58,11 @@ pub(crate) fn launch(plan: &Plan, out: &Path) -> Result<(Verdict, PathBuf), Comm
         .map_err(CommandFault::file("write", &scenario))?;
     plan.write(&run_dir)?;
     let janitor = Janitor::start(&run_dir).map_err(CommandFault::Processes)?;
-    let status = start_stage(&run_dir).and_then(|mut stage| stage.wait());
+    let stdin = match plan.holds {
+        true => Stdio::inherit(),
+        false => Stdio::null(),
+    };
+    let status = start_stage(&run_dir, stdin).and_then(|mut stage| stage.wait());
     let cleaned = janitor.finish().map_err(CommandFault::Processes)?;
     let status = status.map_err(CommandFault::Processes)?;
     if !status.success() || !cleaned.success() {
@@ -109,7 +121,12 @@ pub(crate) fn worst(outcomes: impl IntoIterator<Item = Outcome>) -> u8 {
 }
 
 fn target(place: &Place) -> Result<TargetKind, CommandFault> {
-    match place.target {
+    match &place.target {
+        TargetName::Attach(text) => {
+            let found = Attachment::find(text)
+                .map_err(|fault| CommandFault::Usage(output::chain(&fault)))?;
+            Ok(TargetKind::Attached(found))
+        }
         TargetName::Kafka => Ok(TargetKind::Kafka {
             class_path: kafka::class_path()?,
         }),

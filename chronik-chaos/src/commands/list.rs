@@ -1,6 +1,7 @@
 //! `list`: what is built in.
 
 use super::Done;
+use super::selftest::HUNTS;
 use crate::output;
 use crate::scenario::{BUILTIN, Fault, Scenario};
 
@@ -25,6 +26,20 @@ pub(crate) fn list(tag: Option<&str>) -> Done {
         for fault in Fault::ALL {
             output::line(format!("  {:<22} {}", fault.name(), fault.says()));
         }
+    }
+    Ok(0)
+}
+
+/// The mistakes that can be planted, and who hunts them.
+pub(crate) fn mutants() -> Done {
+    for hunt in HUNTS {
+        output::line(format!(
+            "{:<4} {:<26} {:<20} {}",
+            hunt.number,
+            hunt.mutant.to_string(),
+            hunt.scenarios.join(" "),
+            hunt.mutant.says()
+        ));
     }
     Ok(0)
 }

@@ -1,9 +1,11 @@
 //! One file for each verb of the command line.
 
+pub(crate) mod campaign;
 pub(crate) mod check;
 pub(crate) mod compare;
 pub(crate) mod diff;
 pub(crate) mod doctor;
+pub(crate) mod drill;
 pub(crate) mod fuzz;
 pub(crate) mod heal;
 pub(crate) mod hosts;

@@ -1,36 +1,62 @@
 //! `run`: scenarios one after another, each in namespaces of its own.
 
-use super::launch::{launch, plan, show, worst};
+use super::campaign::Campaign;
+use super::launch::{plan, show, worst};
 use super::{CommandFault, Done};
 use crate::cli::RunArguments;
 use crate::output;
+use crate::run::Plan;
 use crate::scenario::{BUILTIN, Scenario};
 
 pub(crate) fn run(arguments: &RunArguments) -> Done {
-    let mut outcomes = Vec::new();
-    for scenario in chosen(arguments)? {
-        for _ in 0..arguments.times {
-            let plan = plan(&scenario, arguments.seed, None, &arguments.place)?;
-            if !arguments.place.quiet {
-                output::complain(format!(
-                    "{} on {}, seed {}",
-                    scenario.name,
-                    plan.target.name(),
-                    plan.seed
-                ));
-            }
-            let (verdict, run_dir) = launch(&plan, &arguments.place.out)?;
+    let place = &arguments.place;
+    let scenarios = chosen(arguments)?;
+    let campaign = Campaign::open(&name_of(arguments), place)?;
+    let mut all = Vec::new();
+    for round in 1..=arguments.times {
+        for scenario in &scenarios {
+            let ended = campaign.run(&format!("{}-{round}", scenario.name), || {
+                let plan = Plan {
+                    keeps_going: arguments.keep_going,
+                    ..plan(scenario, arguments.seed, None, place)?
+                };
+                if !place.quiet {
+                    let (name, target) = (&scenario.name, plan.target.name());
+                    output::complain(format!("{name} on {target}, seed {}", plan.seed));
+                }
+                Ok(plan)
+            })?;
             if arguments.json {
-                output::line(
-                    serde_json::to_string(&verdict).expect("a verdict is made of plain values"),
-                );
+                let verdict = serde_json::to_string(&ended.verdict);
+                output::line(verdict.expect("a verdict is made of plain values"));
             } else {
-                show(&verdict, &run_dir);
+                show(&ended.verdict, &ended.run_dir);
             }
-            outcomes.push(verdict.outcome);
+            all.push(ended);
         }
     }
-    Ok(worst(outcomes))
+    if all.len() > 1 && !arguments.json {
+        campaign.conclude(&all);
+    }
+    Ok(worst(all.iter().map(|ended| ended.verdict.outcome)))
+}
+
+/// What this command is, to find its stored runs again.
+fn name_of(arguments: &RunArguments) -> String {
+    let what = match (&arguments.suite, &arguments.scenarios[..]) {
+        (Some(tag), _) => format!("suite-{tag}"),
+        (None, [one]) => file_stem(one),
+        (None, many) => format!("{}-scenarios", many.len()),
+    };
+    format!("run-{what}-on-{}", arguments.place.target)
+}
+
+fn file_stem(scenario: &str) -> String {
+    let stem = std::path::Path::new(scenario).file_stem();
+    stem.map_or_else(
+        || scenario.to_owned(),
+        |stem| stem.to_string_lossy().into_owned(),
+    )
 }
 
 /// The scenarios, with what the command line overrides.

@@ -15,6 +15,10 @@ use crate::verdict::{Facts, Outcome, judge};
 
 /// Runs to learn how often the whole schedule breaks its promise.
 const SURVEY_RUNS: u32 = 3;
+/// A run goes on for so long after its last fault.
+const AFTERMATH_MS: u64 = 8_000;
+/// A longer pause between two faults is tried without its rest.
+const PAUSE_MS: u64 = 5_000;
 /// A removal that seems to matter is tried so often at most.
 const TRIES_MAX: u32 = 8;
 
@@ -42,6 +46,7 @@ pub(crate) fn shrink(run_dir: &Path, within: Span, place: &Place) -> Done {
             place,
         )?;
         again.mutant = first_plan.mutant;
+        again.scenario.duration = needed(injections).min(again.scenario.duration);
         let (verdict, dir) = launch(&again, &place.out)?;
         runs += 1;
         Ok(is_hit(&verdict, &first, &wanted).then_some(dir))
@@ -61,14 +66,7 @@ pub(crate) fn shrink(run_dir: &Path, within: Span, place: &Place) -> Done {
         let mut from = 0;
         while from < best.len() && start.elapsed() < within.0 {
             let fewer = without(&best, from, chunk);
-            let mut found = None;
-            for _ in 0..tries {
-                found = try_once(&fewer)?;
-                if found.is_some() {
-                    break;
-                }
-            }
-            match found {
+            match try_often(&mut try_once, &fewer, tries)? {
                 Some(dir) => {
                     best = fewer;
                     best_dir = dir;
@@ -78,6 +76,14 @@ pub(crate) fn shrink(run_dir: &Path, within: Span, place: &Place) -> Done {
             }
         }
         chunk /= 2;
+    }
+    // What is left stands far apart, where the others were.
+    let closer = closer_together(&best);
+    if closer != best
+        && start.elapsed() < within.0
+        && let Some(dir) = try_often(&mut try_once, &closer, tries)?
+    {
+        (best, best_dir) = (closer, dir);
     }
     output::line(format!("{} faults are left after {runs} runs:", best.len()));
     for injection in &best {
@@ -105,6 +111,44 @@ fn tries_for(hits: u32) -> u32 {
     (tries as u32).clamp(1, TRIES_MAX)
 }
 
+/// A run's folder that hit, unless so many runs in a row did not.
+fn try_often(
+    try_once: &mut impl FnMut(&[Injection]) -> Result<Option<PathBuf>, CommandFault>,
+    injections: &[Injection],
+    tries: u32,
+) -> Result<Option<PathBuf>, CommandFault> {
+    for _ in 0..tries {
+        if let Some(dir) = try_once(injections)? {
+            return Ok(Some(dir));
+        }
+    }
+    Ok(None)
+}
+
+/// How long a run has to last for these faults and what follows from them.
+fn needed(injections: &[Injection]) -> Span {
+    let ends = injections.iter().map(|injection| {
+        let lasts_ns = injection.lasts.map_or(0, Span::ns);
+        injection.at_ns + lasts_ns
+    });
+    let end_ms = ends.max().unwrap_or(0) / 1_000_000;
+    Span::from_ms(end_ms + AFTERMATH_MS)
+}
+
+/// The same faults with the pauses between them cut to what a cluster needs to recover.
+fn closer_together(injections: &[Injection]) -> Vec<Injection> {
+    let (mut saved_ns, mut quiet_since_ns) = (0, 0);
+    let mut closer = injections.to_vec();
+    for injection in &mut closer {
+        let pause_ns = injection.at_ns.saturating_sub(quiet_since_ns);
+        saved_ns += pause_ns.saturating_sub(PAUSE_MS * 1_000_000);
+        let end_ns = injection.at_ns + injection.lasts.map_or(0, Span::ns);
+        quiet_since_ns = quiet_since_ns.max(end_ns);
+        injection.at_ns -= saved_ns;
+    }
+    closer
+}
+
 fn without(injections: &[Injection], from: usize, count: usize) -> Vec<Injection> {
     let end = (from + count).min(injections.len());
     [&injections[..from], &injections[end..]].concat()
@@ -119,5 +163,30 @@ mod tests {
         assert_eq!(tries_for(SURVEY_RUNS), 1);
         assert_eq!(tries_for(2), 3);
         assert_eq!(tries_for(0), TRIES_MAX);
+    }
+
+    #[test]
+    fn pauses_are_cut_and_what_overlaps_stays_together() {
+        let fault = |at_ms: u64, lasts_ms: u64| Injection {
+            id: "kill1".into(),
+            fault: crate::scenario::Fault::Kill,
+            target: "n1".into(),
+            nodes: vec![1],
+            links: Vec::new(),
+            at_ns: at_ms * 1_000_000,
+            healed_ns: None,
+            lasts: Some(Span::from_ms(lasts_ms)),
+            with: crate::scenario::Parameters::default(),
+            proof: None,
+            doubt: None,
+            may_miss: false,
+            acked_before: 0,
+            acked_at_heal: None,
+        };
+        let closer =
+            closer_together(&[fault(20_000, 4_000), fault(21_000, 1_000), fault(60_000, 0)]);
+        let times: Vec<u64> = closer.iter().map(|fault| fault.at_ns / 1_000_000).collect();
+        assert_eq!(times, [5_000, 6_000, 14_000]);
+        assert_eq!(needed(&closer), Span::from_ms(14_000 + AFTERMATH_MS));
     }
 }

@@ -70,18 +70,34 @@ pub(crate) fn remove_disks(run_dir: &Path) -> io::Result<()> {
 }
 
 /// Starts the stage, which ends with the worker's exit code.
-pub(crate) fn start_stage(run_dir: &Path) -> io::Result<Child> {
+pub(crate) fn start_stage(run_dir: &Path, stdin: Stdio) -> io::Result<Child> {
     myself(STAGE, run_dir)?
         .arg(std::process::id().to_string())
-        .stdin(Stdio::null())
+        .stdin(stdin)
         .spawn()
 }
 
+/// How much of this machine a run shares with others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shares {
+    Nothing,
+    /// Others reach its nodes.
+    Network,
+    /// Its nodes are somebody else's.
+    Processes,
+}
+
 /// The stage's whole life: new namespaces, the worker in them, its exit code.
-pub(crate) fn be_stage(run_dir: &Path, front: &str) -> io::Result<ExitStatus> {
+pub(crate) fn be_stage(run_dir: &Path, front: &str, shares: Shares) -> io::Result<ExitStatus> {
     die_with(front.parse().ok())?;
     let (user, group) = (getuid(), getgid());
-    let mut flags = UnshareFlags::NEWNS | UnshareFlags::NEWNET | UnshareFlags::NEWPID;
+    let mut flags = UnshareFlags::NEWNS;
+    if shares != Shares::Processes {
+        flags |= UnshareFlags::NEWPID;
+    }
+    if shares == Shares::Nothing {
+        flags |= UnshareFlags::NEWNET;
+    }
     if !user.is_root() || !may_mount() {
         flags |= UnshareFlags::NEWUSER;
     }
@@ -101,11 +117,16 @@ pub(crate) fn be_stage(run_dir: &Path, front: &str) -> io::Result<ExitStatus> {
 }
 
 /// The worker's first steps, as process 1 of its namespaces.
-pub(crate) fn settle_worker() -> io::Result<()> {
+pub(crate) fn settle_worker(shares: Shares) -> io::Result<()> {
     // The stage lies outside: its number is not visible in here.
     die_with(None)?;
-    mount("proc", "/proc", "proc", MountFlags::empty(), None)?;
-    sys::configure_interface("lo", None)
+    if shares != Shares::Processes {
+        mount("proc", "/proc", "proc", MountFlags::empty(), None)?;
+    }
+    match shares {
+        Shares::Nothing => sys::configure_interface("lo", None),
+        Shares::Network | Shares::Processes => Ok(()),
+    }
 }
 
 /// Asks the kernel for SIGKILL when the parent dies; a parent that died before is noticed too.

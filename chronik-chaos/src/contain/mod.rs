@@ -2,7 +2,9 @@
 
 pub(crate) mod cgroup;
 pub(crate) mod enter;
+mod footprint;
 pub(crate) mod undo;
 
 pub(crate) use cgroup::{Controller, Group};
+pub(crate) use footprint::Footprint;
 pub(crate) use undo::UndoLog;

@@ -32,6 +32,12 @@ impl UndoLog {
         File::open(self.path.parent().unwrap_or(Path::new(".")))?.sync_all()
     }
 
+    /// The groups that are still to be removed.
+    pub(crate) fn promised(&self) -> Vec<PathBuf> {
+        let text = fs::read_to_string(&self.path).unwrap_or_default();
+        text.lines().map(PathBuf::from).collect()
+    }
+
     /// Keeps every promise; what was undone, and the list is gone. Doing it twice does no harm.
     pub(crate) fn finish(&self) -> io::Result<Vec<PathBuf>> {
         let text = match fs::read_to_string(&self.path) {

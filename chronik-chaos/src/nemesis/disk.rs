@@ -142,7 +142,8 @@ pub(super) fn slow(world: &mut World, active: &mut Active) -> Result<(), Nemesis
 pub(super) fn corrupt(world: &mut World, active: &mut Active) -> Result<(), NemesisFault> {
     let mut proofs = Vec::new();
     for number in active.victims.nodes.clone() {
-        let dir = world.target.node(number).dir().join("data");
+        let dir = world.target.node(number).dir();
+        let dir = dir.map(|dir| dir.join("data")).unwrap_or_default();
         world.target.node(number).stop()?;
         let flipped = flip_bits(world, &dir, active.with.count.unwrap_or(BITS))
             .map_err(Active::node_fault("the altered file", number))?;

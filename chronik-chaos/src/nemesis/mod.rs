@@ -1,6 +1,9 @@
 //! Brings faults and takes them back, and shows for each that it had an effect.
 
+mod churn;
+mod clock;
 mod disk;
+mod drain;
 mod limits;
 mod link;
 mod power;
@@ -56,6 +59,8 @@ enum Hold {
     Groups(Vec<(u32, Group)>),
     Files(Vec<(u32, rustix::process::Rlimit)>),
     Storm(storm::Storm),
+    Clocks(Vec<(u32, clock::Moving)>),
+    Churn(churn::Churn),
 }
 
 /// `Ok` says what shows the effect, `Err` why there seems to be none.
@@ -87,6 +92,10 @@ impl World {
         lasts: Option<Duration>,
     ) -> Result<Active, NemesisFault> {
         let victims = self.within_reach(fault, victims);
+        let mut nodes = victims.nodes.iter();
+        if let Some(what) = nodes.find_map(|node| self.target.node(*node).lacks(fault)) {
+            return Err(NemesisFault::Needs { fault, what });
+        }
         let mut active = Active {
             fault,
             victims,
@@ -120,6 +129,9 @@ impl World {
             Fault::Cpu => limits::cpu(self, &mut active)?,
             Fault::Memory => limits::memory(self, &mut active)?,
             Fault::Files => limits::files(self, &mut active)?,
+            Fault::Drain => drain::begin(self, &mut active)?,
+            Fault::Churn => churn::begin(self, &mut active)?,
+            Fault::Clock => clock::set(self, &mut active)?,
         }
         Ok(active)
     }
@@ -144,6 +156,9 @@ impl World {
             Fault::DeadDisk => disk::revive(self, &active)?,
             Fault::CorruptAtRest => None,
             Fault::Files => limits::lift_files(&active)?,
+            Fault::Drain => drain::end(self, &active)?,
+            Fault::Churn => churn::end(active)?,
+            Fault::Clock => clock::set_right(self, active)?,
         };
         Ok(match (early, late) {
             (Some(Ok(first)), Some(Ok(second))) => Ok(format!("{first}; {second}")),
@@ -160,6 +175,14 @@ impl World {
         chance: &mut Stream,
     ) -> BTreeSet<(u32, u32)> {
         cut.resolve(cluster, chance)
+    }
+
+    /// Runs something on the clients' host.
+    pub(crate) fn at_clients<T: Send>(&self, work: impl FnOnce(&World) -> T + Send) -> T {
+        match &self.network {
+            Some(network) => network.hosts[0].enter(|| work(self)),
+            None => work(self),
+        }
     }
 
     /// A node that is down cannot be killed again, and its disk may be away.

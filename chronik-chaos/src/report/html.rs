@@ -7,6 +7,7 @@ use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
 use super::escape;
+use crate::run::Plan;
 use crate::verdict::{Outcome, Timeline, Verdict};
 
 /// Lines of evidence that a page shows in full.
@@ -16,6 +17,7 @@ const WIDTH: f64 = 1_000.0;
 const LEFT: f64 = 150.0;
 const LANE: f64 = 22.0;
 const CURVE: f64 = 120.0;
+const SLOWEST: f64 = 50.0;
 /// Enough to see a gap of an election, few enough that a day opens.
 const BUCKETS: usize = 500;
 
@@ -53,6 +55,7 @@ pub(super) fn evidence(run_dir: &Path, verdict: &Verdict) -> io::Result<BTreeMap
 }
 
 pub(super) fn page(
+    plan: &Plan,
     verdict: &Verdict,
     timeline: &Timeline,
     evidence: &BTreeMap<u64, String>,
@@ -78,6 +81,10 @@ pub(super) fn page(
         finals = verdict.final_records,
         events = verdict.events,
     );
+    if let Some(mutant) = plan.mutant {
+        let says = escape(mutant.says());
+        let _ = write!(page, "<p>A mistake was planted, {mutant}: {says}.</p>");
+    }
     clocks(&mut page, verdict);
     list(&mut page, "Too slow", &verdict.missed_gates);
     list(&mut page, "Doubts", &verdict.doubts);
@@ -118,7 +125,7 @@ fn picture(page: &mut String, verdict: &Verdict, timeline: &Timeline) {
     let end_ns = timeline.end_ns.max(1) as f64;
     let x = |ns: u64| LEFT + (ns as f64 / end_ns) * (WIDTH - LEFT);
     let lanes = verdict.injections.len() as f64;
-    let height = lanes * LANE + CURVE + timeline.acked.len() as f64 * LANE + 30.0;
+    let height = lanes * LANE + CURVE + SLOWEST + timeline.acked.len() as f64 * LANE + 40.0;
     let _ = write!(
         page,
         "<h2>Timeline</h2><svg viewBox='0 0 {WIDTH} {height}'>"
@@ -143,17 +150,21 @@ fn picture(page: &mut String, verdict: &Verdict, timeline: &Timeline) {
         );
     }
     let mut top = lanes * LANE + 10.0;
-    let all: Vec<u64> = timeline
-        .acked
-        .values()
-        .flatten()
-        .map(|(_, acked)| *acked)
-        .collect();
-    curve(page, "acks", &all, end_ns, top, CURVE);
+    let all = || timeline.acked.values().flatten();
+    let acks = buckets(all().map(|(_, acked)| (*acked, 1.0)), end_ns, |sum, one| {
+        sum + one
+    });
+    curve(page, "acks", &acks, top, CURVE);
     top += CURVE + 6.0;
+    let waits = all().map(|(sent, acked)| (*acked, acked.saturating_sub(*sent) as f64 / 1e6));
+    let slowest = buckets(waits, end_ns, f64::max);
+    let name = format!("slowest, to {:.0} ms", highest(&slowest));
+    curve(page, &name, &slowest, top, SLOWEST);
+    top += SLOWEST + 6.0;
     for (place, acked) in &timeline.acked {
-        let times: Vec<u64> = acked.iter().map(|(_, acked)| *acked).collect();
-        curve(page, place, &times, end_ns, top, LANE - 4.0);
+        let acks = acked.iter().map(|(_, acked)| (*acked, 1.0));
+        let acks = buckets(acks, end_ns, |sum, one| sum + one);
+        curve(page, place, &acks, top, LANE - 4.0);
         for reign in timeline.leaders.get(place).into_iter().flatten() {
             let _ = write!(
                 page,
@@ -174,13 +185,27 @@ fn picture(page: &mut String, verdict: &Verdict, timeline: &Timeline) {
     );
 }
 
-fn curve(page: &mut String, name: &str, times_ns: &[u64], end_ns: f64, top: f64, height: f64) {
-    let mut buckets = [0u32; BUCKETS];
-    for time in times_ns {
-        let bucket = (*time as f64 / end_ns * BUCKETS as f64) as usize;
-        buckets[bucket.min(BUCKETS - 1)] += 1;
+/// What happened at which time, gathered into as many stretches of it as a page can show.
+fn buckets(
+    points: impl Iterator<Item = (u64, f64)>,
+    end_ns: f64,
+    gather: impl Fn(f64, f64) -> f64,
+) -> Vec<f64> {
+    let mut buckets = vec![0.0; BUCKETS];
+    for (time_ns, value) in points {
+        let bucket = (time_ns as f64 / end_ns * BUCKETS as f64) as usize;
+        let bucket = &mut buckets[bucket.min(BUCKETS - 1)];
+        *bucket = gather(*bucket, value);
     }
-    let most = f64::from(buckets.iter().copied().max().unwrap_or(1).max(1));
+    buckets
+}
+
+fn highest(buckets: &[f64]) -> f64 {
+    buckets.iter().copied().fold(0.0, f64::max)
+}
+
+fn curve(page: &mut String, name: &str, buckets: &[f64], top: f64, height: f64) {
+    let most = highest(buckets).max(f64::MIN_POSITIVE);
     let _ = write!(
         page,
         "<text x=0 y={:.1}>{}</text><path class=curve d='M{LEFT} {:.1}",
@@ -189,8 +214,8 @@ fn curve(page: &mut String, name: &str, times_ns: &[u64], end_ns: f64, top: f64,
         top + height
     );
     let step = (WIDTH - LEFT) / BUCKETS as f64;
-    for (place, count) in buckets.iter().enumerate() {
-        let y = top + height - f64::from(*count) / most * height;
+    for (place, value) in buckets.iter().enumerate() {
+        let y = top + height - value / most * height;
         let _ = write!(page, "L{:.1} {y:.1}h{step:.1}", LEFT + place as f64 * step);
     }
     let _ = write!(page, "L{WIDTH} {:.1}z'/>", top + height);

@@ -28,7 +28,7 @@ pub(crate) fn write_all(
     write(
         run_dir,
         "report.html",
-        &html::page(verdict, timeline, &evidence),
+        &html::page(plan, verdict, timeline, &evidence),
     )
 }
 

@@ -56,6 +56,9 @@ faults! {
     Cpu "cpu" "a part of one processor",
     Memory "memory" "a limit a little above what the node uses",
     Files "files" "no further file or connection can be opened",
+    Drain "drain" "every replica moves away from a node, and back when it heals",
+    Churn "churn" "topics come and go, many of them",
+    Clock "clock" "the wall clock jumps, to and fro or once, or goes too fast",
 }
 
 /// What a fault can be told; each reads its own and has defaults for the rest.
@@ -74,6 +77,15 @@ pub(crate) struct Parameters {
     /// Writes to the disk a second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) operations_per_second: Option<u64>,
+    /// By how much a clock is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) offset_ms: Option<i64>,
+    /// A clock with it jumps to and fro.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) period: Option<Span>,
+    /// A clock with it goes too fast, by so many millionths.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) drift_ppm: Option<i64>,
     /// Connections of a storm, bits of a corruption.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) count: Option<u32>,

@@ -14,6 +14,7 @@ pub(crate) use fault::{Fault, Parameters};
 pub(crate) use selector::{Cluster, Cut, NodeSet};
 
 use crate::span::Span;
+use crate::workload::Library;
 
 /// A whole scenario, as its file says it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -81,6 +82,16 @@ pub(crate) struct Workload {
     pub(crate) reread: u32,
     /// Members of one consumer group.
     pub(crate) group: u32,
+    /// Further members that fall silent for longer than a session again and again, and then commit what they had.
+    pub(crate) zombies: u32,
+    /// How often a batch is sent at most before its producer gives it up; 0 leaves that to time.
+    pub(crate) attempts: u32,
+    /// Producers of other libraries, as processes of their own.
+    pub(crate) black_box: Vec<Library>,
+    /// Records a second of each of them.
+    pub(crate) black_box_rate: u32,
+    /// Whether every node is asked for the ends of all partitions all the time, whoever leads them.
+    pub(crate) ask_everybody: bool,
 }
 
 impl Default for Workload {
@@ -95,6 +106,11 @@ impl Default for Workload {
             assign: 1,
             reread: 0,
             group: 0,
+            zombies: 0,
+            attempts: 0,
+            black_box: Vec::new(),
+            black_box_rate: 100,
+            ask_everybody: false,
         }
     }
 }
@@ -162,6 +178,9 @@ pub(crate) struct Expect {
     /// A partition whose leader was taken away has a new one within this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) elect_max: Option<Span>,
+    /// Over all partitions together, leaders change at most so often.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) leader_changes_max: Option<u64>,
     /// Acknowledged batches; fewer make a run say nothing.
     pub(crate) acked_min: u64,
     /// Readers may stay behind the final end for so long.
@@ -178,6 +197,7 @@ impl Default for Expect {
             recover_max: Span::from_ms(60_000),
             gap_max: None,
             elect_max: None,
+            leader_changes_max: None,
             acked_min: 50,
             final_max: Span::from_ms(200_000),
             progress_during: BTreeMap::new(),
@@ -254,7 +274,9 @@ impl Scenario {
         if cluster.rf == 0 || cluster.rf > cluster.nodes {
             return Err("rf is at least 1 and at most the number of nodes".into());
         }
-        if self.workload.producers == 0 || self.workload.rate == 0 || self.workload.batch == 0 {
+        let workload = &self.workload;
+        let numbers = [workload.producers, workload.rate, workload.batch];
+        if numbers.contains(&0) || workload.black_box_rate == 0 {
             return Err("a run without load shows nothing".into());
         }
         for step in &self.step {

@@ -43,12 +43,19 @@ pub(crate) enum Cut {
     IsolateAll(NodeSet),
     /// Between these nodes and the clients.
     Clients(NodeSet),
-    OneWay(NodeSet, NodeSet),
+    OneWay(End, End),
     /// Two halves, and a node that sees both.
     Bridge(NodeSet),
     Halves,
     /// Every node sees its two neighbours.
     Ring,
+}
+
+/// One end of a cut that has a direction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Clients,
+    Nodes(NodeSet),
 }
 
 /// What is known of the cluster at the moment of an injection.
@@ -66,6 +73,25 @@ pub(crate) struct Cluster {
 pub(crate) struct SelectorFault(String);
 
 impl NodeSet {
+    /// Whether it means the same whatever goes on in the cluster.
+    pub(crate) fn is_fixed(&self) -> bool {
+        match self {
+            NodeSet::One
+            | NodeSet::All
+            | NodeSet::Majority
+            | NodeSet::Minority
+            | NodeSet::Node(_) => true,
+            NodeSet::Leader(_)
+            | NodeSet::Follower(_)
+            | NodeSet::MetadataLeader
+            | NodeSet::Coordinator => false,
+            NodeSet::Not(inner) => inner.is_fixed(),
+            NodeSet::And(left, right) | NodeSet::Or(left, right) => {
+                left.is_fixed() && right.is_fixed()
+            }
+        }
+    }
+
     /// The nodes it means now; empty where a role has no holder.
     pub(crate) fn resolve(&self, cluster: &Cluster, chance: &mut Stream) -> BTreeSet<u32> {
         let all = || (1..=cluster.nodes).collect::<BTreeSet<u32>>();
@@ -122,6 +148,17 @@ fn leader(partition: Partition, cluster: &Cluster, chance: &mut Stream) -> Optio
 }
 
 impl Cut {
+    /// Whether it means the same whatever goes on in the cluster.
+    pub(crate) fn is_fixed(&self) -> bool {
+        match self {
+            Cut::Everywhere | Cut::Halves | Cut::Ring => true,
+            Cut::OneWay(from, to) => from.is_fixed() && to.is_fixed(),
+            Cut::Isolate(set) | Cut::IsolateAll(set) | Cut::Clients(set) | Cut::Bridge(set) => {
+                set.is_fixed()
+            }
+        }
+    }
+
     /// The directed links it means now.
     pub(crate) fn resolve(&self, cluster: &Cluster, chance: &mut Stream) -> BTreeSet<(u32, u32)> {
         let nodes = 1..=cluster.nodes;
@@ -206,6 +243,33 @@ fn ring_cut(cluster: &Cluster, chance: &mut Stream) -> BTreeSet<(u32, u32)> {
     }
     cut.retain(|(from, to)| from != to);
     cut
+}
+
+impl End {
+    fn is_fixed(&self) -> bool {
+        match self {
+            End::Clients => true,
+            End::Nodes(nodes) => nodes.is_fixed(),
+        }
+    }
+
+    fn resolve(&self, cluster: &Cluster, chance: &mut Stream) -> BTreeSet<u32> {
+        match self {
+            End::Clients => BTreeSet::from([CLIENTS]),
+            End::Nodes(nodes) => nodes.resolve(cluster, chance),
+        }
+    }
+}
+
+impl FromStr for End {
+    type Err = SelectorFault;
+
+    fn from_str(text: &str) -> Result<Self, SelectorFault> {
+        match text.trim() {
+            "clients" => Ok(End::Clients),
+            nodes => nodes.parse().map(End::Nodes),
+        }
+    }
 }
 
 impl FromStr for NodeSet {
@@ -377,6 +441,7 @@ mod tests {
     #[test]
     fn cuts_have_the_links_that_their_names_say() {
         assert_eq!(cut("one_way(n1, n2)"), BTreeSet::from([(1, 2)]));
+        assert_eq!(cut("one_way(n1, clients)"), BTreeSet::from([(1, 0)]));
         assert_eq!(cut("clients(n1)"), BTreeSet::from([(0, 1), (1, 0)]));
         assert_eq!(cut("isolate(n1)").len(), 8);
         assert_eq!(cut("isolate_all(n1)").len(), 10);

@@ -1,5 +1,6 @@
 //! The cluster under test: real processes, each on a host and, where a scenario asks for it, a disk of its own.
 
+mod attach;
 mod chronik;
 mod kafka;
 mod mutant;
@@ -12,16 +13,22 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chronik_check::Contract;
-use chronik_local::LocalError;
+use chronik_local::{LocalError, free_port};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use attach::{AttachFault, Attachment};
 pub(crate) use mutant::{Mutant, become_mutant};
 pub(crate) use node::Node;
 
 use crate::contain::enter::DISKS;
 use crate::disk::Layers;
-use crate::net::{Network, address_of};
+use crate::net::address_of;
 use crate::scenario::ClusterSpec;
+
+/// The file beside a node's data that says by how much its clock is wrong.
+pub(crate) const CLOCK_OFFSET: &str = "clock-offset";
+/// Where a server that was built to be broken is told of it.
+const CLOCK_OFFSET_VARIABLE: &str = "CHRONIK_CLOCK_OFFSET_FILE";
 
 /// Room for a few small segments and their spares on a disk of its own.
 const DISK_BYTES: u64 = 768 << 20;
@@ -34,6 +41,8 @@ pub(crate) enum TargetKind {
     Chronik { server: PathBuf },
     /// Apache Kafka as shipped, by its class path.
     Kafka { class_path: String },
+    /// Somebody else's cluster.
+    Attached(Attachment),
 }
 
 impl TargetKind {
@@ -41,14 +50,21 @@ impl TargetKind {
         match self {
             TargetKind::Chronik { .. } => "chronik",
             TargetKind::Kafka { .. } => "kafka",
+            TargetKind::Attached(_) => "attached",
         }
     }
 
     pub(crate) fn contract(&self) -> Contract {
         match self {
             TargetKind::Chronik { .. } => Contract::Chronik,
-            TargetKind::Kafka { .. } => Contract::Kafka,
+            // Less is promised by all that speak this protocol.
+            TargetKind::Kafka { .. } | TargetKind::Attached(_) => Contract::Kafka,
         }
+    }
+
+    /// Whether any replica can be read by anybody, so that all of them can be compared.
+    pub(crate) fn followers_serve(&self) -> bool {
+        matches!(self, TargetKind::Chronik { .. })
     }
 
     /// From the start of a process to its first answer.
@@ -56,7 +72,7 @@ impl TargetKind {
         match self {
             TargetKind::Chronik { .. } => Duration::from_secs(60),
             // A JVM on a busy machine.
-            TargetKind::Kafka { .. } => Duration::from_secs(120),
+            TargetKind::Kafka { .. } | TargetKind::Attached(_) => Duration::from_secs(120),
         }
     }
 }
@@ -70,11 +86,33 @@ pub(crate) struct Addresses {
     pub(crate) admin: SocketAddr,
 }
 
+/// Where nodes listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whereabouts {
+    /// Each on a host of its own.
+    Hosts,
+    /// All on a host that nobody else is on.
+    OneHost,
+    /// On this machine's own network, beside everybody else.
+    Outside,
+}
+
+/// What nodes get besides a folder and addresses.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outfit {
+    /// File systems of their own.
+    pub(crate) has_disks: bool,
+    /// Clocks of their own, which only a server that was built to be broken looks at.
+    pub(crate) has_clocks: bool,
+    pub(crate) mutant: Option<Mutant>,
+}
+
 /// All nodes of a run, numbered from 1.
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) kind: TargetKind,
     pub(crate) nodes: Vec<Node>,
+    mutant: Option<Mutant>,
 }
 
 /// Why there is no cluster to break.
@@ -94,23 +132,41 @@ pub(crate) enum TargetFault {
     },
     #[error("the bug cannot be planted")]
     Mutant(#[source] io::Error),
+    #[error(
+        "node {node} does not say that it has the bug `{mutant}`; build the server with `cargo build --profile chaos -p chronik-server --features chaos` and name it with --server"
+    )]
+    NoMutant { node: u32, mutant: Mutant },
+    #[error(transparent)]
+    Attach(#[from] AttachFault),
     #[error(transparent)]
     Local(#[from] LocalError),
 }
 
 impl Target {
+    /// Finds the nodes of a cluster that runs already.
+    pub(crate) fn attach(attachment: &Attachment) -> Result<Target, TargetFault> {
+        let found = attachment.nodes()?.into_iter();
+        let nodes = (1..).zip(found);
+        Ok(Target {
+            kind: TargetKind::Attached(attachment.clone()),
+            nodes: nodes
+                .map(|(number, (kafka, foreign))| Node::theirs(number, kafka, foreign))
+                .collect(),
+            mutant: None,
+        })
+    }
+
     /// Prepares all nodes without starting one.
     pub(crate) fn prepare(
         kind: TargetKind,
         cluster: &ClusterSpec,
         run_dir: &Path,
-        network: Option<&Network>,
-        has_disks: bool,
-        mutant: Option<Mutant>,
+        place: Whereabouts,
+        outfit: Outfit,
     ) -> Result<Target, TargetFault> {
-        let addresses: Vec<Addresses> = (1..=cluster.nodes)
-            .map(|node| addresses(node, network.is_some()))
-            .collect();
+        let addresses = (1..=cluster.nodes)
+            .map(|node| place.addresses(node))
+            .collect::<Result<Vec<Addresses>, LocalError>>()?;
         let mut nodes = Vec::new();
         for number in 1..=cluster.nodes {
             let dir = run_dir.join("nodes").join(number.to_string());
@@ -118,7 +174,7 @@ impl Target {
                 path: dir.clone(),
                 source,
             })?;
-            let disk = if has_disks {
+            let disk = if outfit.has_disks {
                 Some(disk_of(number, run_dir, &dir)?)
             } else {
                 None
@@ -127,6 +183,7 @@ impl Target {
                 TargetKind::Chronik { server } => {
                     chronik::launch(server, &dir, number, &addresses, cluster)?
                 }
+                TargetKind::Attached(attachment) => return Target::attach(attachment),
                 TargetKind::Kafka { class_path } => {
                     kafka::launch(class_path, &dir, number, &addresses, cluster)?
                 }
@@ -137,18 +194,45 @@ impl Target {
                     source,
                 })?;
             }
-            let launch = match mutant {
+            let mut launch = match outfit.mutant {
                 Some(mutant) => mutant.plant(launch).map_err(TargetFault::Mutant)?,
                 None => launch,
             };
+            if outfit.has_clocks {
+                let file = dir.join(CLOCK_OFFSET).display().to_string();
+                let variable = (CLOCK_OFFSET_VARIABLE.to_owned(), file);
+                launch.environment.push(variable);
+            }
             let place = addresses[number as usize - 1];
-            nodes.push(Node::new(number, launch, place.kafka, disk));
+            nodes.push(Node::ours(number, launch, place, disk));
         }
-        Ok(Target { kind, nodes })
+        Ok(Target {
+            kind,
+            nodes,
+            mutant: outfit.mutant,
+        })
     }
 
     pub(crate) fn node(&mut self, number: u32) -> &mut Node {
         &mut self.nodes[number as usize - 1]
+    }
+
+    /// Whether every node that runs has the bug that it is meant to have.
+    pub(crate) fn check_mutant(&self) -> Result<(), TargetFault> {
+        let Some(mutant) = self.mutant else {
+            return Ok(());
+        };
+        for node in &self.nodes {
+            let is_admitted = node.log().map(|log| mutant.is_admitted(log));
+            if !is_admitted
+                .unwrap_or(Ok(false))
+                .map_err(TargetFault::Mutant)?
+            {
+                let node = node.number;
+                return Err(TargetFault::NoMutant { node, mutant });
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn bootstrap(&self) -> Vec<SocketAddr> {
@@ -156,23 +240,28 @@ impl Target {
     }
 }
 
-fn addresses(node: u32, has_network: bool) -> Addresses {
-    let ip = if has_network {
-        address_of(node)
-    } else {
-        Ipv4Addr::LOCALHOST
-    };
-    // On one host ports tell the nodes apart. Nobody else is in this network namespace.
-    let step = if has_network {
-        0
-    } else {
-        u16::try_from(node).expect("a cluster has few nodes")
-    };
-    let place = |port: u16| SocketAddr::from((ip, port + step));
-    Addresses {
-        kafka: place(9_092),
-        peer: place(9_192),
-        admin: place(9_292),
+impl Whereabouts {
+    fn addresses(self, node: u32) -> Result<Addresses, LocalError> {
+        let ip = match self {
+            Whereabouts::Hosts => address_of(node),
+            Whereabouts::OneHost | Whereabouts::Outside => Ipv4Addr::LOCALHOST,
+        };
+        let place = |port: u16| -> Result<SocketAddr, LocalError> {
+            let port = match self {
+                Whereabouts::Hosts => port,
+                // On one host ports tell the nodes apart.
+                Whereabouts::OneHost => {
+                    port + u16::try_from(node).expect("a cluster has few nodes")
+                }
+                Whereabouts::Outside => free_port()?,
+            };
+            Ok(SocketAddr::from((ip, port)))
+        };
+        Ok(Addresses {
+            kafka: place(9_092)?,
+            peer: place(9_192)?,
+            admin: place(9_292)?,
+        })
     }
 }
 

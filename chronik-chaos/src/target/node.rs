@@ -2,12 +2,17 @@
 
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::time::Duration;
 
 use chronik_local::{Launch, LocalError, Process, probe, wait};
+use rustix::process::Signal;
 
+use super::Addresses;
+use super::attach::{Foreign, signal};
 use crate::disk::Layers;
 use crate::net::Network;
+use crate::scenario::Fault;
 
 /// A stopped node has this long to end in order.
 const STOP_BOUND: Duration = Duration::from_secs(60);
@@ -19,50 +24,97 @@ const STOP_SIGNAL_BOUND: Duration = Duration::from_secs(20);
 pub(crate) struct Node {
     pub(crate) number: u32,
     pub(crate) kafka: SocketAddr,
+    pub(crate) admin: SocketAddr,
     pub(crate) disk: Option<Layers>,
-    launch: Launch,
-    process: Option<Process>,
+    control: Control,
     /// Faults that stop it nest: it runs again when the last of them is healed.
     holds: u32,
 }
 
+/// Who starts and stops a node.
+#[derive(Debug)]
+enum Control {
+    /// A process of this run.
+    Ours {
+        launch: Box<Launch>,
+        process: Option<Process>,
+    },
+    /// Somebody else's, as far as the target's file says how to get at it.
+    Theirs(Foreign),
+}
+
 impl Node {
-    pub(super) fn new(
+    pub(super) fn ours(
         number: u32,
         launch: Launch,
-        kafka: SocketAddr,
+        addresses: Addresses,
         disk: Option<Layers>,
     ) -> Node {
         Node {
             number,
-            kafka,
+            kafka: addresses.kafka,
+            admin: addresses.admin,
             disk,
-            launch,
-            process: None,
+            control: Control::Ours {
+                launch: Box::new(launch),
+                process: None,
+            },
             holds: 0,
         }
     }
 
-    pub(crate) fn log(&self) -> &std::path::Path {
-        &self.launch.log
+    pub(super) fn theirs(number: u32, kafka: SocketAddr, foreign: Foreign) -> Node {
+        Node {
+            number,
+            kafka,
+            admin: kafka,
+            disk: None,
+            control: Control::Theirs(foreign),
+            holds: 0,
+        }
     }
 
-    pub(crate) fn dir(&self) -> &std::path::Path {
-        &self.launch.working_dir
+    /// What is missing to bring this fault to this node.
+    pub(crate) fn lacks(&self, fault: Fault) -> Option<&'static str> {
+        match &self.control {
+            Control::Ours { .. } => None,
+            Control::Theirs(foreign) => foreign.lacks(fault),
+        }
+    }
+
+    pub(crate) fn log(&self) -> Option<&Path> {
+        match &self.control {
+            Control::Ours { launch, .. } => Some(&launch.log),
+            Control::Theirs(_) => None,
+        }
+    }
+
+    /// Where the node lives; nothing of somebody else's node is touched.
+    pub(crate) fn dir(&self) -> Option<&Path> {
+        match &self.control {
+            Control::Ours { launch, .. } => Some(&launch.working_dir),
+            Control::Theirs(_) => None,
+        }
     }
 
     pub(crate) fn pid(&self) -> Option<u32> {
-        self.process.as_ref().map(Process::pid)
+        match &self.control {
+            Control::Ours { process, .. } => process.as_ref().map(Process::pid),
+            Control::Theirs(foreign) => foreign.pid(),
+        }
     }
 
     /// Starts the process on its host; it may take a while until it serves.
     pub(crate) fn start(&mut self, network: Option<&Network>) -> Result<(), LocalError> {
-        if self.process.is_some() {
+        let (launch, process) = match &mut self.control {
+            Control::Ours { launch, process } => (launch, process),
+            Control::Theirs(foreign) => return foreign.start(),
+        };
+        if process.is_some() {
             return Ok(());
         }
-        let launch = &self.launch;
         let spawn = || launch.spawn();
-        self.process = Some(match network {
+        *process = Some(match network {
             Some(network) => network.hosts[self.number as usize].enter(spawn)?,
             None => spawn()?,
         });
@@ -74,40 +126,44 @@ impl Node {
         network: Option<&Network>,
         bound: Duration,
     ) -> Result<(), LocalError> {
-        let address = self.kafka;
-        let number = self.number as usize;
-        let launch = &self.launch;
-        let process = self.process.as_mut();
-        let Some(process) = process else {
-            return Ok(());
+        let (address, number) = (self.kafka, self.number as usize);
+        let mut status_of = || match &mut self.control {
+            Control::Ours { process, .. } => process.as_mut().map(Process::exit_status),
+            Control::Theirs(_) => Some(None),
         };
         let mut look = || {
             wait::until("the first answered request", bound, || {
-                if probe::serves_kafka(address) {
-                    return Some(None);
+                match status_of() {
+                    // It was stopped meanwhile.
+                    None => Some(None),
+                    _ if probe::serves_kafka(address) => Some(None),
+                    Some(status) => status.map(Some),
                 }
-                process.exit_status().map(Some)
             })
         };
         let outcome = match network {
             Some(network) => network.hosts[number].enter(look),
             None => look(),
         };
-        match outcome? {
-            None => Ok(()),
-            Some(status) => Err(LocalError::Died {
+        match (outcome?, &self.control) {
+            (Some(status), Control::Ours { launch, .. }) => Err(LocalError::Died {
                 name: launch.name.clone(),
                 condition: "the first answered request",
                 status,
                 log: launch.log.clone(),
                 tail: launch.log_tail(),
             }),
+            _ => Ok(()),
         }
     }
 
     /// SIGKILL; the exit status in words, as proof.
     pub(crate) fn kill(&mut self) -> Result<String, LocalError> {
-        let Some(mut process) = self.process.take() else {
+        let process = match &mut self.control {
+            Control::Ours { process, .. } => process.take(),
+            Control::Theirs(foreign) => return foreign.kill(),
+        };
+        let Some(mut process) = process else {
             return Ok("it did not run".into());
         };
         let status = process.kill()?;
@@ -118,7 +174,11 @@ impl Node {
     }
 
     pub(crate) fn stop(&mut self) -> Result<String, LocalError> {
-        let Some(mut process) = self.process.take() else {
+        let process = match &mut self.control {
+            Control::Ours { process, .. } => process.take(),
+            Control::Theirs(foreign) => return foreign.stop(),
+        };
+        let Some(mut process) = process else {
             return Ok("it did not run".into());
         };
         let status = process.stop(STOP_BOUND)?;
@@ -126,11 +186,10 @@ impl Node {
     }
 
     pub(crate) fn pause(&self) -> Result<String, LocalError> {
-        let Some(process) = &self.process else {
+        let Some(pid) = self.pid() else {
             return Ok("it did not run".into());
         };
-        process.pause()?;
-        let pid = process.pid();
+        signal(pid, Signal::STOP)?;
         // A thread in the middle of a system call stops only after it: a flush that is on its way is still done.
         let all_stopped = || {
             let threads = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?;
@@ -144,17 +203,19 @@ impl Node {
     }
 
     pub(crate) fn resume(&self) -> Result<(), LocalError> {
-        match &self.process {
-            Some(process) => process.resume(),
+        match self.pid() {
+            Some(pid) => signal(pid, Signal::CONT),
             None => Ok(()),
         }
     }
 
     /// An end that no fault of ours brought.
     pub(crate) fn unexpected_end(&mut self) -> Option<String> {
-        let process = self.process.as_mut()?;
-        let status = process.exit_status()?;
-        self.process = None;
+        let Control::Ours { process, .. } = &mut self.control else {
+            return None;
+        };
+        let status = process.as_mut()?.exit_status()?;
+        *process = None;
         Some(status.to_string())
     }
 
@@ -173,12 +234,15 @@ impl Node {
     }
 
     pub(crate) fn is_running(&self) -> bool {
-        self.process.is_some()
+        match &self.control {
+            Control::Ours { process, .. } => process.is_some(),
+            Control::Theirs(foreign) => !foreign.is_down(),
+        }
     }
 }
 
 /// The state letter follows the name; T stands for stopped, and a thread that is gone is stopped too.
-fn is_stopped(thread: &std::path::Path) -> bool {
+fn is_stopped(thread: &Path) -> bool {
     let Ok(stat) = std::fs::read_to_string(thread.join("stat")) else {
         return true;
     };

@@ -27,6 +27,12 @@ pub(crate) struct Facts {
     pub(crate) recovered_ns: Option<u64>,
     pub(crate) load_end_ns: u64,
     pub(crate) unreached: Vec<i32>,
+    /// Replicas that did not have everything in the end.
+    #[serde(default)]
+    pub(crate) behind: Vec<String>,
+    /// How late the tool itself was at worst.
+    #[serde(default)]
+    pub(crate) late_ms: u64,
     pub(crate) final_records: u64,
 }
 
@@ -66,6 +72,11 @@ impl Outcome {
             Outcome::Inconclusive => 4,
             Outcome::Safety => 5,
         }
+    }
+
+    /// Whether something was wrong with the cluster; that a run shows nothing is no failure of it.
+    pub(crate) fn is_failure(self) -> bool {
+        matches!(self, Outcome::Liveness | Outcome::Safety)
     }
 
     pub(crate) fn word(self) -> &'static str {
@@ -169,12 +180,21 @@ pub(crate) fn judge(
         leader_changes: timeline.leader_changes(),
         latency_p50_ms: timeline.latency_ms(0.5),
         latency_p99_ms: timeline.latency_ms(0.99),
-        injections: facts.injections,
+        injections: facts.injections.clone(),
     };
     let has_error = report
         .findings
         .iter()
         .any(|finding| finding.severity == Severity::Error);
+    // Whoever is late cannot say that others were.
+    let late = missed_times(&facts, expect, &timeline);
+    match facts.late_ms > LATE_MAX_MS {
+        true => verdict.doubts.extend(late.into_iter().map(|missed| {
+            let late_ms = facts.late_ms;
+            format!("{missed}; but this machine kept the tool waiting for {late_ms} ms itself")
+        })),
+        false => verdict.missed_gates.extend(late),
+    }
     verdict.outcome = if has_error {
         Outcome::Safety
     } else if !verdict.missed_gates.is_empty() {
@@ -230,20 +250,12 @@ fn named(counts: &BTreeMap<chronik_check::Anomaly, u64>) -> BTreeMap<String, u64
         .collect()
 }
 
+/// A tool that was kept waiting for longer cannot tell what took how long.
+const LATE_MAX_MS: u64 = 250;
+
 /// What came too late.
-fn missed_gates(facts: &Facts, expect: &Expect, timeline: &Timeline) -> Vec<String> {
+fn missed_times(facts: &Facts, expect: &Expect, timeline: &Timeline) -> Vec<String> {
     let mut missed = Vec::new();
-    if facts.recovered_ns.is_none() {
-        let bound = expect.recover_max;
-        missed.push(format!(
-            "not every partition took a write within {bound} after the heal"
-        ));
-    }
-    for partition in &facts.unreached {
-        missed.push(format!(
-            "the final read did not reach the end of partition {partition}"
-        ));
-    }
     if let Some(bound) = expect.gap_max {
         let (gap_ns, partition) = timeline.longest_gap_ns(facts.load_end_ns);
         if gap_ns > bound.ns() {
@@ -262,13 +274,6 @@ fn missed_gates(facts: &Facts, expect: &Expect, timeline: &Timeline) -> Vec<Stri
             longest / 1_000_000
         ));
     }
-    // Without a fault nobody has a reason to stand for election.
-    let storm = timeline.leaders.values().map(Vec::len).max().unwrap_or(0);
-    if facts.injections.is_empty() && storm > LEADERS_WITHOUT_FAULT_MAX {
-        missed.push(format!(
-            "{storm} leaders of one partition without any fault"
-        ));
-    }
     for (id, at_least) in &expect.progress_during {
         for (id, acked) in acked_during(facts, id) {
             if acked < *at_least {
@@ -277,6 +282,38 @@ fn missed_gates(facts: &Facts, expect: &Expect, timeline: &Timeline) -> Vec<Stri
                 ));
             }
         }
+    }
+    missed
+}
+
+/// What is wrong whatever time it took.
+fn missed_gates(facts: &Facts, expect: &Expect, timeline: &Timeline) -> Vec<String> {
+    let mut missed = facts.behind.clone();
+    if facts.recovered_ns.is_none() {
+        let bound = expect.recover_max;
+        missed.push(format!(
+            "not every partition took a write within {bound} after the heal"
+        ));
+    }
+    for partition in &facts.unreached {
+        missed.push(format!(
+            "the final read did not reach the end of partition {partition}"
+        ));
+    }
+    if let Some(at_most) = expect.leader_changes_max
+        && timeline.leader_changes() > at_most
+    {
+        missed.push(format!(
+            "leaders changed {} times, at most {at_most} changes have a reason",
+            timeline.leader_changes()
+        ));
+    }
+    // Without a fault nobody has a reason to stand for election.
+    let storm = timeline.leaders.values().map(Vec::len).max().unwrap_or(0);
+    if facts.injections.is_empty() && storm > LEADERS_WITHOUT_FAULT_MAX {
+        missed.push(format!(
+            "{storm} leaders of one partition without any fault"
+        ));
     }
     for (id, at_most) in &expect.acked_max_during {
         for (id, acked) in acked_during(facts, id) {

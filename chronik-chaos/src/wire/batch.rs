@@ -87,6 +87,22 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<FetchedRecord<'_>>, WireFault> 
     Ok(records)
 }
 
+/// Whole batches as they are, each with the offset after it.
+pub(crate) fn whole(bytes: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let mut head = Decoder::new(rest);
+        let base_offset = head.i64().ok()?;
+        let len = usize::try_from(head.i32().ok()?).ok()?;
+        head.take(UNCHECKED_LEN - PREFIX_LEN).ok()?;
+        head.i16().ok()?;
+        let last_offset = base_offset.checked_add(head.i32().ok()?.into())?;
+        let (batch, after) = rest.split_at_checked(PREFIX_LEN.checked_add(len)?)?;
+        rest = after;
+        Some((u64::try_from(last_offset).ok()?.checked_add(1)?, batch))
+    })
+}
+
 fn decode_batch<'a>(
     base_offset: i64,
     batch: &'a [u8],
@@ -169,6 +185,7 @@ mod tests {
         #[test]
         fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = decode(&bytes);
+            let _ = whole(&bytes).count();
         }
     }
 
@@ -179,5 +196,9 @@ mod tests {
         bytes.extend_from_within(..);
         bytes.truncate(whole + 30);
         assert_eq!(decode(&bytes).unwrap().len(), 1);
+        assert_eq!(
+            super::whole(&bytes).collect::<Vec<_>>(),
+            [(1, &bytes[..whole])]
+        );
     }
 }

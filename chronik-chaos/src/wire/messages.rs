@@ -1,6 +1,6 @@
 //! The requests of producers, readers and administrators, each in its last version without tagged fields.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use super::batch::{self, FetchedRecord, Sequence};
@@ -14,9 +14,30 @@ pub(crate) const EARLIEST: i64 = -2;
 /// What a broker believes about the cluster.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Metadata {
-    pub(crate) brokers: Vec<(i32, Option<SocketAddr>)>,
+    pub(crate) brokers: Vec<Broker>,
     pub(crate) controller: i32,
     pub(crate) partitions: Vec<PartitionView>,
+}
+
+/// A node as clients are told of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Broker {
+    pub(crate) id: i32,
+    host: String,
+    port: u16,
+}
+
+impl Broker {
+    /// Our own nodes go by numbers, those of others may have names.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        if let Ok(address) = self.host.parse() {
+            return Some(SocketAddr::new(address, self.port));
+        }
+        (self.host.as_str(), self.port)
+            .to_socket_addrs()
+            .ok()?
+            .next()
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -25,6 +46,8 @@ pub(crate) struct PartitionView {
     /// -1 where there is none.
     pub(crate) leader: i32,
     pub(crate) leader_epoch: i32,
+    /// The nodes that should hold it.
+    pub(crate) replicas: Vec<i32>,
 }
 
 /// The answer for the one partition of a produce request.
@@ -46,6 +69,11 @@ impl Fetched {
     pub(crate) fn records(&self) -> Result<Vec<FetchedRecord<'_>>, WireFault> {
         batch::decode(&self.records)
     }
+
+    /// Whole batches as they are stored, each with the offset after it.
+    pub(crate) fn batches(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        batch::whole(&self.records)
+    }
 }
 
 /// Asks for all topics, or for these.
@@ -65,13 +93,11 @@ fn decode_metadata(answer: &[u8]) -> Result<Metadata, WireFault> {
     answer.i32()?;
     let brokers = answer.array(|broker| {
         let id = broker.i32()?;
-        let host = broker.text()?;
+        let host = broker.text()?.to_owned();
         let port = broker.i32()?;
         broker.nullable_text()?;
-        let address = u16::try_from(port)
-            .ok()
-            .and_then(|port| Some(SocketAddr::new(host.parse().ok()?, port)));
-        Ok((id, address))
+        let port = u16::try_from(port).map_err(|_| WireFault::Length(port.into()))?;
+        Ok(Broker { id, host, port })
     })?;
     answer.nullable_text()?;
     let controller = answer.i32()?;
@@ -84,14 +110,16 @@ fn decode_metadata(answer: &[u8]) -> Result<Metadata, WireFault> {
             let index = partition.i32()?;
             let leader = partition.i32()?;
             let leader_epoch = partition.i32()?;
-            // Replicas, those in sync, those that are away.
-            for _ in 0..3 {
+            let replicas = partition.array(Decoder::i32)?;
+            // Those in sync, and those that are away.
+            for _ in 0..2 {
                 partition.array(Decoder::i32)?;
             }
             Ok(PartitionView {
                 index,
                 leader,
                 leader_epoch,
+                replicas,
             })
         })?;
         topic.i32()?;
@@ -268,6 +296,25 @@ pub(crate) fn create_topic(
         let error = topic.i16()?;
         topic.nullable_text()?;
         Ok(error)
+    })?;
+    Ok(errors.into_iter().next().ok_or(WireFault::Truncated)?)
+}
+
+/// Deletes a topic and returns the error code.
+pub(crate) fn delete_topic(
+    connection: &mut Connection,
+    name: &str,
+    bound: Duration,
+) -> Result<i16, CallFailed> {
+    let mut body = Encoder::default();
+    body.len(1).text(name);
+    body.i32(i32::try_from(bound.as_millis()).unwrap_or(i32::MAX));
+    let answer = connection.call(20, 3, &body.bytes, bound)?;
+    let mut answer = Decoder::new(&answer);
+    answer.i32()?;
+    let errors = answer.array(|topic| {
+        topic.text()?;
+        topic.i16()
     })?;
     Ok(errors.into_iter().next().ok_or(WireFault::Truncated)?)
 }

@@ -13,8 +13,8 @@ pub(crate) use groups::{
     find_coordinator, heartbeat, join_group, leave_group, sync_group,
 };
 pub(crate) use messages::{
-    EARLIEST, Fetched, LATEST, Metadata, ProduceAnswer, create_topic, fetch, init_producer_id,
-    list_offsets, metadata, produce,
+    EARLIEST, Fetched, LATEST, Metadata, PartitionView, ProduceAnswer, create_topic, delete_topic,
+    fetch, init_producer_id, list_offsets, metadata, produce,
 };
 
 /// Error codes that the clients act on; all others are only recorded.

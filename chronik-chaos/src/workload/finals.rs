@@ -20,6 +20,8 @@ const SHORT_BOUND: Duration = Duration::from_secs(15);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FinalOutcome {
     pub(crate) read_records: u64,
+    /// What was read of each partition, in their order.
+    pub(crate) reads: Vec<FinalRead>,
     /// Partitions whose end was not reached in time.
     pub(crate) unreached: Vec<i32>,
 }
@@ -44,14 +46,17 @@ pub(crate) fn read_finally(
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         {
-            Some(records) => outcome.read_records += records,
+            Some(read) => {
+                outcome.read_records += read.end - read.start;
+                outcome.reads.push(read);
+            }
             None => outcome.unreached.push(partition),
         }
     }
     Ok(outcome)
 }
 
-fn read_partition(clients: &Clients, partition: i32, deadline: Instant) -> Option<u64> {
+fn read_partition(clients: &Clients, partition: i32, deadline: Instant) -> Option<FinalRead> {
     let chance = Stream::new(clients.seed, &format!("final {partition}"));
     let mut router = Router::new(clients.bootstrap.clone(), partition, chance);
     let mut farthest: Option<FinalRead> = None;
@@ -66,14 +71,13 @@ fn read_partition(clients: &Clients, partition: i32, deadline: Instant) -> Optio
                 .acked_end
                 .load(Ordering::Relaxed);
             let is_short = read.end < acked_end;
-            let records = read.end - read.start;
             if is_short && farthest.is_none() {
                 deadline = deadline.min(Instant::now() + SHORT_BOUND);
             }
             farthest = Some(read.clone());
             if !is_short {
-                clients.journal.record(0, Action::Final(read));
-                return Some(records);
+                clients.journal.record(0, Action::Final(read.clone()));
+                return Some(read);
             }
         }
         if farthest.is_none() && router.says_no_such_partition() {
@@ -90,12 +94,10 @@ fn read_partition(clients: &Clients, partition: i32, deadline: Instant) -> Optio
         rest(ANEW_EVERY);
     }
     // The log never came back to what was acknowledged: say so, the checker knows what that means.
-    if let Some(read) = farthest {
-        let records = read.end - read.start;
-        clients.journal.record(0, Action::Final(read));
-        return Some(records);
+    if let Some(read) = &farthest {
+        clients.journal.record(0, Action::Final(read.clone()));
     }
-    None
+    farthest
 }
 
 /// One read from the start to the end, by a client of its own.

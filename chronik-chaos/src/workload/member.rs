@@ -8,7 +8,7 @@ use chronik_check::history::{
 
 use super::auditor::{FETCH_BOUND, FETCH_BYTES, runs_of};
 use super::router::Router;
-use super::{Clients, GROUP, TOPIC, rest};
+use super::{Clients, GROUP, TOPIC, rest, rest_until};
 use crate::seed::Stream;
 use crate::wire::{
     CallFailed, Connection, Joined, commit_offsets, committed_offsets, decode_assignment,
@@ -23,14 +23,28 @@ const CALL_BOUND: Duration = Duration::from_secs(3);
 const BACKOFF: Duration = Duration::from_millis(100);
 const COMMIT_EVERY: Duration = Duration::from_millis(500);
 const READ_WAIT: Duration = Duration::from_millis(50);
+/// A zombie takes part for so long before it falls silent.
+const AWAKE: Duration = Duration::from_secs(2);
+/// Longer than a session: the others have taken over by then.
+const SILENCE: Duration = Duration::from_secs(9);
 
 /// A member that comes back after everything that throws it out.
 #[derive(Debug)]
 pub(super) struct Member {
     clients: Clients,
     proc: u32,
+    manner: Manner,
     chance: Stream,
     member_id: String,
+}
+
+/// How a member behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// It stays in touch.
+    Orderly,
+    /// It falls silent for longer than a session, and then commits as if nothing had happened.
+    Zombie,
 }
 
 /// Membership in one generation.
@@ -49,10 +63,11 @@ struct Owned {
 }
 
 impl Member {
-    pub(super) fn new(clients: Clients) -> Member {
+    pub(super) fn new(clients: Clients, manner: Manner) -> Member {
         let proc = clients.journal.next_proc();
         Member {
             proc,
+            manner,
             chance: Stream::new(clients.seed, &format!("member {proc}")),
             member_id: String::new(),
             clients,
@@ -184,9 +199,15 @@ impl Member {
 
     fn consume(&mut self, session: &mut Session) {
         let mut next_commit = Instant::now() + COMMIT_EVERY;
+        let falls_silent = Instant::now() + AWAKE;
         while !self.stops() {
             for owned in &mut session.owned {
                 self.read(session.generation, owned);
+            }
+            if self.manner == Manner::Zombie && Instant::now() >= falls_silent {
+                rest_until(Instant::now() + SILENCE, || self.stops());
+                self.commit(session);
+                return;
             }
             if session.owned.is_empty() {
                 rest(BACKOFF);

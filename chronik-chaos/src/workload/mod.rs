@@ -1,14 +1,18 @@
 //! The clients of a run: producers, readers and group members, each one thread with one connection at a time.
 
+mod asker;
 mod auditor;
+mod black_box;
 mod finals;
 mod member;
 mod producer;
+mod replicas;
 mod router;
 mod watcher;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -18,9 +22,13 @@ use chronik_check::Contract;
 use chronik_check::header::partition_hash;
 use chronik_check::history::Name;
 
+pub(crate) use black_box::{Library, install as install_black_boxes};
 pub(crate) use finals::read_finally;
-pub(crate) use router::cluster_view;
+pub(crate) use replicas::read_replicas;
+pub(crate) use router::{cluster_view, replicas_on};
 
+use self::black_box::BlackBox;
+use self::member::{Manner, Member};
 use crate::history::Journal;
 use crate::net::Network;
 use crate::scenario::Workload;
@@ -40,6 +48,8 @@ pub(crate) struct Clients {
     pub(crate) seed: u64,
     pub(crate) partitions: u32,
     pub(crate) workload: Workload,
+    /// Runs producers of other libraries.
+    pub(crate) python: Option<PathBuf>,
     pub(crate) progress: Arc<Progress>,
 }
 
@@ -59,6 +69,16 @@ pub(crate) struct PartitionProgress {
     pub(crate) acked_invoked_ns: AtomicU64,
     /// One past the highest acknowledged offset.
     pub(crate) acked_end: AtomicU64,
+}
+
+impl PartitionProgress {
+    /// A batch that was sent at this time is acknowledged; it ends before this offset, if that is known.
+    fn acked(&self, invoked_ns: u64, end: u64) {
+        self.acked_batches.fetch_add(1, Ordering::Relaxed);
+        self.acked_invoked_ns
+            .fetch_max(invoked_ns, Ordering::Relaxed);
+        self.acked_end.fetch_max(end, Ordering::Relaxed);
+    }
 }
 
 impl Progress {
@@ -134,18 +154,45 @@ impl Load {
                     .push(spawn("rereader", network, move || work.run())?);
             }
         }
+        load.add_black_boxes(&workload, network)?;
         let nodes = Arc::clone(&load.clients.bootstrap);
         for (node, address) in (1..).zip(nodes.iter()) {
             let work = watcher::Watcher::new(load.clients.clone(), node, *address);
             load.readers
                 .push(spawn("watcher", network, move || work.run())?);
+            if workload.ask_everybody {
+                let work = asker::Asker::new(load.clients.clone(), *address);
+                load.readers
+                    .push(spawn("asker", network, move || work.run())?);
+            }
         }
-        for _ in 0..workload.group {
-            let work = member::Member::new(load.clients.clone());
+        let orderly = (0..workload.group).map(|_| Manner::Orderly);
+        for manner in orderly.chain((0..workload.zombies).map(|_| Manner::Zombie)) {
+            let work = Member::new(load.clients.clone(), manner);
             load.readers
                 .push(spawn("member", network, move || work.run())?);
         }
         Ok(load)
+    }
+
+    fn add_black_boxes(
+        &mut self,
+        workload: &Workload,
+        network: Option<&Network>,
+    ) -> io::Result<()> {
+        let Some(python) = self.clients.python.clone() else {
+            return Ok(());
+        };
+        for (number, library) in (0..).zip(&workload.black_box) {
+            let start = || BlackBox::start(self.clients.clone(), *library, number, &python);
+            let work = match network {
+                Some(network) => network.hosts[0].enter(start)?,
+                None => start()?,
+            };
+            self.producers
+                .push(spawn("black box", network, move || work.run())?);
+        }
+        Ok(())
     }
 
     /// Lets every producer finish what it has begun, and readers see the rest of it.

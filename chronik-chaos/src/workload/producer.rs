@@ -7,7 +7,6 @@ use chronik_check::header::{Header, body_hash};
 use chronik_check::history::{
     Action, Attempt, AttemptResult, KafkaError, Name, Outcome, SendEnd, SendInvoke, Value, Wire,
 };
-use std::sync::atomic::Ordering;
 
 use super::router::Router;
 use super::{Clients, TOPIC, rest, rest_until};
@@ -142,18 +141,10 @@ impl Producer {
         self.next_seq += count;
         let late_ns = u64::try_from(due.elapsed().as_nanos()).unwrap_or(0);
         let intended_ns = self.clients.journal.clock.now_ns().saturating_sub(late_ns);
-        let body_bytes = workload.body_bytes as usize;
         let values = (0..count).map(|step| {
-            let body = vec![self.chance.next() as u8; body_bytes];
-            let header = Header {
-                run: self.clients.run,
-                partition_hash: self.clients.hash_of(self.partition),
-                value: first.plus(step),
-                intended_ns,
-            };
-            let mut payload = header.encode(body_hash(&body)).to_vec();
-            payload.extend_from_slice(&body);
-            payload
+            let value = first.plus(step);
+            let chance = &mut self.chance;
+            payload(&self.clients, self.partition, value, intended_ns, chance)
         });
         let values = values.collect();
         let sequence = self
@@ -204,7 +195,9 @@ impl Producer {
                 end.offset = offset;
                 return end;
             }
-            if is_final(result) || self.clients.progress.producers_stop() {
+            let attempts_max = self.clients.workload.attempts as usize;
+            let gives_up = attempts_max > 0 && end.attempts.len() >= attempts_max;
+            if is_final(result) || gives_up || self.clients.progress.producers_stop() {
                 break;
             }
             self.router.forget();
@@ -241,21 +234,34 @@ impl Producer {
     }
 
     fn count(&self, end: &SendEnd, invoked_ns: u64, records: u64) {
+        let acked_end = end.offset.map_or(0, |offset| offset + records);
         let progress = self.clients.progress.of(self.partition);
-        progress.acked_batches.fetch_add(1, Ordering::Relaxed);
-        progress
-            .acked_invoked_ns
-            .fetch_max(invoked_ns, Ordering::Relaxed);
-        if let Some(offset) = end.offset {
-            progress
-                .acked_end
-                .fetch_max(offset + records, Ordering::Relaxed);
-        }
+        progress.acked(invoked_ns, acked_end);
     }
 
     fn record(&self, action: Action) {
         self.clients.journal.record(self.proc, action);
     }
+}
+
+/// One record's bytes: who it is, and a body of as many equal bytes as the workload says.
+pub(super) fn payload(
+    clients: &Clients,
+    partition: i32,
+    value: Value,
+    intended_ns: u64,
+    chance: &mut Stream,
+) -> Vec<u8> {
+    let body = vec![chance.next() as u8; clients.workload.body_bytes as usize];
+    let header = Header {
+        run: clients.run,
+        partition_hash: clients.hash_of(partition),
+        value,
+        intended_ns,
+    };
+    let mut payload = header.encode(body_hash(&body)).to_vec();
+    payload.extend_from_slice(&body);
+    payload
 }
 
 /// Records carry no time of day: nothing here is retained by time, and runs repeat better without it.

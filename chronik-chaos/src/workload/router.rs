@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::TOPIC;
 use crate::scenario::Cluster;
 use crate::seed::Stream;
-use crate::wire::{CallFailed, Connection, Metadata, find_coordinator, metadata};
+use crate::wire::{CallFailed, Connection, Metadata, PartitionView, find_coordinator, metadata};
 
 /// A node that does not even accept within this is asked again later.
 const CONNECT_BOUND: Duration = Duration::from_millis(500);
@@ -90,8 +90,8 @@ impl Router {
             let broker = view
                 .brokers
                 .iter()
-                .find(|(id, _)| *id == partition.leader)?;
-            Some((broker.0, broker.1?))
+                .find(|broker| broker.id == partition.leader)?;
+            Some((broker.id, broker.address()?))
         })
     }
 }
@@ -109,6 +109,14 @@ pub(super) fn ask_over(kept: &mut Option<Connection>, address: SocketAddr) -> Op
     let view = metadata(&mut connection, TOPIC, METADATA_BOUND).ok()?;
     *kept = Some(connection);
     Some(view)
+}
+
+/// How many of the topic's replicas should be on a node, by the first node that answers.
+pub(crate) fn replicas_on(bootstrap: &[SocketAddr], node: u32) -> Option<usize> {
+    let node = i32::try_from(node).ok()?;
+    let view = bootstrap.iter().find_map(|address| ask(*address))?;
+    let on_it = |partition: &&PartitionView| partition.replicas.contains(&node);
+    Some(view.partitions.iter().filter(on_it).count())
 }
 
 /// What the cluster looks like from outside, by the first node that answers and knows leaders.

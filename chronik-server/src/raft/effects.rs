@@ -9,6 +9,7 @@ use chronik_core::group::{Action, Install, Leadership, Members, Persist, changes
 use chronik_core::ids::{GroupUid, ReplicaId};
 use chronik_core::partition::{Log, Order};
 use chronik_core::wire::Writer;
+use chronik_fault::Fault;
 use chronik_wal::{Durable, Kind, Notice, Record, SegmentChange, Task, flags};
 use tracing::error;
 
@@ -171,7 +172,9 @@ impl Shard {
         }
         match &mut replica.state {
             State::Records(state) => {
-                if let Some(first) = persist.entries.first() {
+                if let Some(first) = persist.entries.first()
+                    && !self.settings.planted.is(Fault::ReplacedRecordsKept)
+                {
                     state.replace_from(first.index);
                 }
                 let mut next_offset = first_offset(&persist.entries, state.log());

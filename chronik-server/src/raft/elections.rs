@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use chronik_core::group::Peer;
 use chronik_core::ids::{GroupUid, NodeId, ReplicaId};
+use chronik_fault::Fault;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
@@ -397,7 +398,7 @@ impl Shard {
     /// before. It leads nothing until it was elected again.
     pub(super) fn notice_absence(&mut self, now: Instant) {
         let late = now.saturating_duration_since(self.upkeep.due);
-        if late < ABSENCE {
+        if late < ABSENCE || self.settings.planted.is(Fault::ReadNotConfirmed) {
             return;
         }
         let groups = self.led_groups();

@@ -320,6 +320,7 @@ impl super::shard::Settings {
                 most_ticks: self.lag_ticks,
                 return_ticks: self.lag_return_ticks,
             },
+            planted: self.planted,
         }
     }
 }

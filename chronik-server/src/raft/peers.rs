@@ -9,6 +9,7 @@ use chronik_core::group::Fetch;
 use chronik_core::group::eraftpb::{Entry, EntryType, Message, MessageType};
 use chronik_core::ids::{GroupUid, NodeId, ReplicaId};
 use chronik_core::partition::batch;
+use chronik_fault::{Fault, Planted};
 use chronik_inbox::Sender;
 use chronik_wal::{From, Plan, Reader};
 use tracing::warn;
@@ -172,17 +173,18 @@ pub(super) struct Job {
 pub(super) fn start_reading(
     reader: Reader,
     inbox: Sender<Event>,
+    planted: Planted,
 ) -> std::io::Result<SyncSender<Job>> {
     let (jobs, work) = sync_channel(MAX_FETCHES);
     std::thread::Builder::new()
         .name("catch-up".to_owned())
-        .spawn(move || read_all(&reader, &inbox, &work))?;
+        .spawn(move || read_all(&reader, &inbox, &work, planted))?;
     Ok(jobs)
 }
 
-fn read_all(reader: &Reader, inbox: &Sender<Event>, work: &Receiver<Job>) {
+fn read_all(reader: &Reader, inbox: &Sender<Event>, work: &Receiver<Job>, planted: Planted) {
     while let Ok(Job { group, fetch, plan }) = work.recv() {
-        let entries = match reader.read(&plan) {
+        let mut entries: Vec<Entry> = match reader.read(&plan) {
             Ok(stored) => stored
                 .into_iter()
                 .map(entry_of)
@@ -193,6 +195,11 @@ fn read_all(reader: &Reader, inbox: &Sender<Event>, work: &Receiver<Job>) {
                 Vec::new()
             }
         };
+        if planted.is(Fault::CatchUpDropsBatch)
+            && let Some(last) = entries.last_mut()
+        {
+            last.data.clear();
+        }
         let fetched = Event::Fetched {
             group,
             fetch,

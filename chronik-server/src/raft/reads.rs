@@ -134,7 +134,7 @@ impl Shard {
             return Err(ReadError::OutOfRange(bounds));
         }
         let most = partition.max_bytes.min(room.left);
-        if offset >= log.high_watermark() || (most == 0 && !room.first) {
+        if offset >= records.visible_end() || (most == 0 && !room.first) {
             return Ok(Found {
                 bounds,
                 data: Data::Cached(Vec::new()),

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use chronik_core::group::changes_members;
 use chronik_core::group::eraftpb::Entry;
 use chronik_core::partition::{self, Answer, Control, Log, batch};
+use chronik_fault::Fault;
 use tokio::sync::oneshot;
 
 use super::event::{Append, AppendError, Appended, GroupError, Hint, TrimError, Waiter};
@@ -51,6 +52,15 @@ impl Records {
 
     pub(super) fn log(&self) -> &Log {
         self.replica.log()
+    }
+
+    /// Readers see what lies below.
+    pub(super) fn visible_end(&self) -> i64 {
+        let planted = self.replica.group().planted();
+        match planted.is(Fault::ServeAboveCommit) {
+            true => self.log().end_offset(),
+            false => self.log().high_watermark(),
+        }
     }
 
     pub(super) fn append(&mut self, append: Append) {
@@ -126,7 +136,7 @@ impl Records {
         let mut bytes = 0;
         for entry in self.cached.range(first..) {
             let fits = bytes + entry.bytes.len() <= max_bytes || (oversize && batches.is_empty());
-            if !fits || entry.next_offset > self.log().high_watermark() {
+            if !fits || entry.next_offset > self.visible_end() {
                 break;
             }
             bytes += entry.bytes.len();

@@ -14,6 +14,7 @@ use chronik_core::group::{
 use chronik_core::ids::{GroupUid, NodeId, ReplicaId, TopicId};
 use chronik_core::partition::{Restore, batch};
 use chronik_core::wire::{Reader, WireError};
+use chronik_fault::Planted;
 use chronik_wal::{RecoveredGroup, Row, Visitor};
 use imbl::OrdMap;
 use tokio::sync::{mpsc, watch};
@@ -43,6 +44,7 @@ use crate::peer::Peers;
 /// All that a shard needs to begin.
 pub(crate) struct Start {
     pub(crate) log: chronik_wal::Options,
+    pub(crate) planted: Planted,
     pub(crate) node: NodeId,
     /// Different in every life of the process.
     pub(crate) boot: u64,
@@ -133,7 +135,8 @@ pub(crate) fn start(start: Start) -> Result<Started, StartError> {
         // Nobody reads any more when the shard has ended: then nobody waits either.
         let _ = notices.send(Event::Log(notice));
     })?;
-    let fetches = start_reading(reader.clone(), sender.clone()).map_err(StartError::Thread)?;
+    let fetches =
+        start_reading(reader.clone(), sender.clone(), start.planted).map_err(StartError::Thread)?;
     let compaction = Compaction::new(
         (start.compaction_interval, start.key_bytes),
         reader.clone(),
@@ -217,6 +220,7 @@ fn settings(start: &Start) -> Settings {
         min_insync_replicas: start.min_insync_replicas,
         snapshot_log_entries: start.snapshot_log_entries,
         max_batch_bytes: u32::try_from(start.log.segment_bytes / 2).unwrap_or(u32::MAX),
+        planted: start.planted,
     }
 }
 

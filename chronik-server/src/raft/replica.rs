@@ -127,7 +127,7 @@ impl Replica {
         let log = records.log();
         Bounds {
             start_offset: log.start_offset(),
-            high_watermark: log.high_watermark(),
+            high_watermark: records.visible_end(),
             end_offset: log.end_offset(),
             epoch: self.epoch(),
         }

@@ -31,6 +31,7 @@ fn settings(uid: GroupUid, replica: ReplicaId) -> Settings {
             most_ticks: 40,
             return_ticks: 8,
         },
+        planted: Planted::NOTHING,
     }
 }
 

@@ -59,7 +59,7 @@ impl Upkeep {
 impl Shard {
     /// Whatever the clock asks for.
     pub(super) fn look_after(&mut self) {
-        let now = Instant::now();
+        let now = clock::now(self.settings.planted);
         if now < self.upkeep.due {
             return;
         }

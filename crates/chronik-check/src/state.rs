@@ -3,7 +3,7 @@
 use crate::history::{Name, Outcome, PollMode, Value, Wire};
 use crate::online::{BlockDigests, BlockReader, IntervalSet};
 use rustc_hash::FxHashMap;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 
 /// A writer that stands for records whose payload is nobody's; their sequence is their offset.
@@ -176,6 +176,8 @@ pub(crate) struct Partition {
     /// Which node acknowledged in which leader epoch.
     pub(crate) epoch_acks: BTreeMap<i32, (u32, u64)>,
     pub(crate) replica_digests: BTreeMap<u64, Vec<ReplicaDigest>>,
+    /// Pairs of nodes whose replicas are known to differ.
+    pub(crate) diverged: BTreeSet<(u32, u32)>,
     pub(crate) final_bounds: Option<FinalBounds>,
     pub(crate) transactional: bool,
 }
@@ -303,6 +305,7 @@ impl Partition {
             high_watermark: Ends::default(),
             epoch_acks: BTreeMap::new(),
             replica_digests: BTreeMap::new(),
+            diverged: BTreeSet::new(),
             final_bounds: None,
             transactional: false,
         }

@@ -11,13 +11,11 @@
 //! - [`consumer_group`]: the classic group coordinator.
 //! - [`plan`]: where replicas go, and how a group gets from the members it has to those it should have.
 //! - [`throttle`]: so many bytes in a second, for replicas on the move.
-//! - [`fault`]: what the simulator may break on purpose.
 //! - [`wire`]: the small bounded reader and writer that the disk formats above share.
 
 pub mod catalog;
 pub mod compaction;
 pub mod consumer_group;
-pub mod fault;
 pub mod group;
 pub mod ids;
 pub mod partition;

@@ -56,6 +56,12 @@ pub enum LocalError {
     TimedOut(#[from] crate::wait::TimedOut),
     #[error("no free port between {first} and {last}")]
     NoFreePort { first: u16, last: u16 },
+    #[error("{path} holds no result of this version; remove it, or do without --resume")]
+    Unreadable {
+        path: PathBuf,
+        #[source]
+        source: serde_json::Error,
+    },
     #[error("process {pid} cannot be inspected")]
     Inspect {
         pid: u32,

@@ -16,6 +16,7 @@ mod paths;
 mod ports;
 pub mod probe;
 mod process;
+mod store;
 pub mod wait;
 
 pub use chronik::{ChronikOptions, Doors};
@@ -27,3 +28,4 @@ pub use node::Node;
 pub use paths::{checkout_commit, target_dir, workspace_dir};
 pub use ports::free_port;
 pub use process::{Launch, Process, Sample, process_exists, terminate};
+pub use store::Store;

@@ -27,7 +27,24 @@ pub fn http_ok(address: SocketAddr, path: &str) -> Option<String> {
 
 /// Status and body of a `GET`.
 pub fn http(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
-    let answer = http_get(address, path)?;
+    http_answer(address, &format!("GET {path} HTTP/1.1\r\n"), "")
+}
+
+/// Status and body of a `POST` of some JSON.
+pub fn http_post(address: SocketAddr, path: &str, json: &str) -> io::Result<(u16, String)> {
+    let (kind, length) = ("Content-Type: application/json", json.len());
+    let head = format!("POST {path} HTTP/1.1\r\n{kind}\r\nContent-Length: {length}\r\n");
+    http_answer(address, &head, json)
+}
+
+/// `head` lacks only what every request says.
+fn http_answer(address: SocketAddr, head: &str, body: &str) -> io::Result<(u16, String)> {
+    let mut stream = connect(address)?;
+    // In one piece: a server may answer and close as soon as it has seen the first line.
+    let request = format!("{head}Host: {address}\r\nConnection: close\r\n\r\n{body}");
+    stream.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
     let parts = || {
         let (head, body) = answer.split_once("\r\n\r\n")?;
         let status = head.split_whitespace().nth(1)?.parse().ok()?;
@@ -87,16 +104,6 @@ fn ask_within(
     }
 }
 
-fn http_get(address: SocketAddr, path: &str) -> io::Result<String> {
-    let mut stream = connect(address)?;
-    // In one piece: a server may answer and close as soon as it has seen the first line.
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes())?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
-}
-
 fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&address, ANSWER_BOUND)?;
     stream.set_read_timeout(Some(ANSWER_BOUND))?;
@@ -144,5 +151,10 @@ mod tests {
         assert_eq!(http_ok(ready, "/readyz").as_deref(), Some("ready\n"));
         let waiting = answering(b"HTTP/1.1 503 Service Unavailable\r\n\r\nrecovering");
         assert_eq!(http_ok(waiting, "/readyz"), None);
+        let taken = answering(b"HTTP/1.1 202 Accepted\r\n\r\n{}");
+        assert_eq!(
+            http_post(taken, "/v1/x", "{}").unwrap(),
+            (202, "{}".to_owned())
+        );
     }
 }

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use chronik_fault::Planted;
+
 /// How segments are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum IoMode {
@@ -34,6 +36,8 @@ pub struct Options {
     pub read_bytes: usize,
     /// Longest wait for more tasks while recent frames were tiny.
     pub linger_max: Duration,
+    /// A mistake to make on purpose, where a test wants to see it noticed.
+    pub planted: Planted,
 }
 
 impl Options {
@@ -48,6 +52,7 @@ impl Options {
             frame_max: 4 << 20,
             read_bytes: 40 << 20,
             linger_max: Duration::from_micros(100),
+            planted: Planted::NOTHING,
         }
     }
 }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use chronik_fault::{Fault, Planted};
 
 use crate::error::ReadError;
 use crate::frame::{RECORD_HEADER_BYTES, read_record};
@@ -82,12 +83,14 @@ pub struct StoredEntry {
 #[derive(Debug, Clone)]
 pub struct Reader {
     windows: Arc<Windows>,
+    planted: Planted,
 }
 
 impl Reader {
-    pub(crate) fn new(direct: bool, budget_bytes: usize) -> Self {
+    pub(crate) fn new(direct: bool, budget_bytes: usize, planted: Planted) -> Self {
         Self {
             windows: Arc::new(Windows::new(direct, budget_bytes)),
+            planted,
         }
     }
 
@@ -99,7 +102,10 @@ impl Reader {
     pub fn read(&self, plan: &Plan) -> Result<Vec<StoredEntry>, ReadError> {
         let windows = &self.windows;
         match plan.pick {
-            Pick::Bytes { from, max_bytes } => read_bytes(windows, plan, from, max_bytes as u64),
+            Pick::Bytes { from, max_bytes } => {
+                let skips = self.planted.is(Fault::BatchSkippedAtRoll);
+                read_bytes(windows, plan, from, max_bytes as u64, skips)
+            }
             Pick::FirstAtOrAfter(ts) => read_first(windows, plan, ts),
             Pick::Newest => read_newest(windows, plan),
         }
@@ -155,15 +161,20 @@ fn read_bytes(
     plan: &Plan,
     from: From,
     max_bytes: u64,
+    skips_at_roll: bool,
 ) -> Result<Vec<StoredEntry>, ReadError> {
-    let mut entries = Vec::new();
+    let mut entries: Vec<StoredEntry> = Vec::new();
     let mut taken = 0;
     for part in &plan.parts {
         let mut rows = RowCursor::entering(part, from)?;
+        let mut skips = skips_at_roll && !entries.is_empty();
         loop {
             let mut chunk = rows.next_chunk()?;
             if chunk.is_empty() {
                 break;
+            }
+            if std::mem::take(&mut skips) {
+                chunk.remove(0);
             }
             // Who looks for records passes over what was erased; who copies the log needs to know that it was.
             if matches!(from, From::Offset(_)) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use chronik_local::Store;
 use chronik_local::contender::{Contender, Kind};
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -10,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::cell::{Cell, median};
 use super::loader::Loader;
 use super::rounds::turn;
-use super::store::Store;
 use super::tools::{self, children_cpu};
 use super::verdict::{self, Check};
+use super::store;
 use crate::error::XtaskError;
 use crate::{Outcome, output, step};
 
@@ -61,7 +62,7 @@ struct Run {
 }
 
 pub(crate) fn run(options: &Options) -> Outcome {
-    let store = Store::open("clients", options.resume)?;
+    let store = store::open("clients", options.resume)?;
     let server = step::server(options.server.as_deref())?;
     let loader = Loader::new(None)?;
     let work_dir = step::work_dir("bench")?;

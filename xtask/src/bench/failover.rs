@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use chronik_local::contender::Kind;
-use chronik_local::{ChronikOptions, Cluster, KafkaOptions, foreign, kafka, wait};
+use chronik_local::{ChronikOptions, Cluster, KafkaOptions, Store, foreign, kafka, wait};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use self::hosts::Hosts;
 use self::load::{Client, Load};
-use super::store::Store;
+use super::store;
 use crate::error::XtaskError;
 use crate::{Outcome, output, step};
 
@@ -89,7 +89,7 @@ struct Stage {
 }
 
 pub(crate) fn run(options: &Options) -> Outcome {
-    let store = Store::open("failover", options.resume)?;
+    let store = store::open("failover", options.resume)?;
     let server = match options.target.contains(&Kind::Chronik) {
         true => step::server(options.server.as_deref())?,
         false => PathBuf::new(),

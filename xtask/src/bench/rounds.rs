@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use chronik_local::Cluster;
+use chronik_local::{Cluster, Store};
 use chronik_local::contender::{Contender, Cost};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use super::cell::{Cell, Measurement};
-use super::store::Store;
 use super::tools;
 use crate::error::XtaskError;
 use crate::{output, step};

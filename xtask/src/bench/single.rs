@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::cell::{Cell, Measurement, median};
 use super::rounds::{self, Entrant, Entry};
-use super::store::Store;
+use super::store;
 use super::table::{self, median_of};
 use super::verdict::{self, Check, THROUGHPUT_CELL};
 use crate::Outcome;
@@ -51,7 +51,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Outcome {
     let options = &options.rounds;
-    let store = Store::open("single", options.resume)?;
+    let store = store::open("single", options.resume)?;
     let cells = options.cells(&CELLS);
     let entrants = [KAFKA, CHRONIK].map(|contender| Entrant {
         contender,

@@ -7,13 +7,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use chronik_local::contender::{Contender, Kind};
-use chronik_local::{LocalError, wait};
+use chronik_local::{LocalError, Store, wait};
 use clap::Args;
 use serde_json::Value;
 
 use super::loader::{Loader, ended};
-use super::store::Store;
 use super::verdict::{self, Check};
+use super::store;
 use crate::error::XtaskError;
 use crate::{Outcome, output, step};
 
@@ -48,7 +48,7 @@ pub(crate) struct Options {
 struct Owned(Child);
 
 pub(crate) fn run(options: &Options) -> Outcome {
-    let store = Store::open("soak", false)?;
+    let store = store::open("soak", false)?;
     let server = step::server(options.server.as_deref())?;
     let loader = Loader::new(None)?;
     let dir = tempfile::tempdir_in(store.dir())

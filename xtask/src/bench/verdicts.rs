@@ -9,14 +9,14 @@ use std::thread;
 use std::time::Duration;
 
 use chronik_local::contender::{Contender, Kind};
-use chronik_local::{Cluster, Node};
+use chronik_local::{Cluster, Node, Store};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::cell::median;
 use super::loader::Loader;
-use super::store::Store;
+use super::store;
 use crate::error::XtaskError;
 use crate::{Outcome, output, step};
 
@@ -89,7 +89,7 @@ struct Sides {
 }
 
 pub(crate) fn run(options: &Options) -> Outcome {
-    let store = Store::open("verdicts", options.resume)?;
+    let store = store::open("verdicts", options.resume)?;
     let server = step::server(options.server.as_deref())?;
     let loader = Loader::new(None)?;
     let mut pairs = Vec::new();

@@ -20,7 +20,13 @@ pub(crate) fn judge(
         let known = partition.replica_digests.entry(*offset).or_default();
         for other in known.iter() {
             let committed = *offset < other.commit.min(told.commit);
-            if committed && other.node != told.node && other.digest != *digest {
+            let pair = (other.node.min(told.node), other.node.max(told.node));
+            // Digests are chained: after the first difference all others follow.
+            if committed
+                && other.node != told.node
+                && other.digest != *digest
+                && partition.diverged.insert(pair)
+            {
                 let detail = format!(
                     "nodes {} and {} hold different records up to offset {offset}",
                     other.node, told.node

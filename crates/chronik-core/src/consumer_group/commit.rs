@@ -1,5 +1,7 @@
 //! Committing offsets: by members of the current generation, or by anyone while the group has no members.
 
+use chronik_fault::Fault;
+
 use super::append::Purpose;
 use super::coordinator::Turn;
 use super::error::GroupError;
@@ -18,7 +20,11 @@ pub(super) fn commit(
         return turn.reply(ticket, Reply::CommitOffsets(Err(error)));
     }
     let group = groups.get_or_new(&request.group, turn.now_ms);
-    match group.check_commit(turn.now_ms, &request) {
+    let checked = match turn.config.planted.is(Fault::NoGenerationFencing) {
+        true => Ok(()),
+        false => group.check_commit(turn.now_ms, &request),
+    };
+    match checked {
         Err(error) => turn.reply(ticket, Reply::CommitOffsets(Err(error))),
         Ok(()) => group.commit(turn, ticket, &request),
     }
@@ -77,6 +83,11 @@ impl Group {
         }
         if records.is_empty() {
             return turn.reply(ticket, Reply::CommitOffsets(Ok(outcome)));
+        }
+        if turn.config.planted.is(Fault::CommitAckedEarly) {
+            turn.reply(ticket, Reply::CommitOffsets(Ok(outcome)));
+            let group = self.id.clone();
+            return self.store(turn, records, Purpose::Tombstones { group });
         }
         offsets
             .iter()

@@ -1,5 +1,7 @@
 //! The door of the coordinator: its settings, its events, its actions, and the one function between them.
 
+use chronik_fault::{Fault, Planted};
+
 use super::append::{AppendError, Appends, Purpose, Token};
 use super::error::GroupError;
 use super::groups::Groups;
@@ -24,6 +26,8 @@ pub struct Config {
     pub offset_metadata_bytes_max: usize,
     pub offsets_retention_ms: u64,
     pub offsets_check_interval_ms: u64,
+    /// A mistake to make on purpose, where a test wants to see it noticed.
+    pub planted: Planted,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +96,7 @@ impl Default for Config {
             offset_metadata_bytes_max: 4_096,
             offsets_retention_ms: 7 * 24 * 3_600_000,
             offsets_check_interval_ms: 600_000,
+            planted: Planted::NOTHING,
         }
     }
 }
@@ -99,6 +104,10 @@ impl Default for Config {
 impl Coordinator {
     /// Takes up where the log left off: stored generations go on, their members have one session to show up.
     pub fn load(config: Config, image: Image, now_ms: u64) -> Coordinator {
+        let image = match config.planted.is(Fault::CoordinatorForgets) {
+            true => Image::default(),
+            false => image,
+        };
         let groups = Groups::load(&image, now_ms);
         let next_check_ms = now_ms.saturating_add(config.offsets_check_interval_ms);
         Coordinator {

@@ -20,10 +20,10 @@ mod tests;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use chronik_fault::{Fault, Planted};
 use raft::eraftpb::{Entry, Message, MessageType};
 use raft::{Config, RawNode, SnapshotStatus, StateRole};
 
-use crate::fault::{Fault, Planted};
 use crate::ids::GroupUid;
 use crate::wire::{Reader, WireError, Writer};
 use catch_up::CatchUp;
@@ -54,6 +54,8 @@ pub struct Settings {
     /// A state group applies its entries; a data group's entries are records that nobody applies.
     pub applies_entries: bool,
     pub lag: Lag,
+    /// A mistake to make on purpose, where a test wants to see it noticed.
+    pub planted: Planted,
 }
 
 /// Who leads, as far as this replica knows. `term` and `leader` change as a pair.
@@ -177,7 +179,7 @@ impl Group {
             max_size_per_msg: MAX_MESSAGE_BYTES,
             max_inflight_msgs: MAX_IN_FLIGHT,
             check_quorum: true,
-            pre_vote: true,
+            pre_vote: !settings.planted.is(Fault::NoPreVote),
             max_uncommitted_size: raft::NO_LIMIT,
             max_committed_size_per_ready: raft::NO_LIMIT,
             ..Config::default()
@@ -201,12 +203,12 @@ impl Group {
             reads: Reads::new(settings.boot),
             in_sync: InSync::new(settings.lag),
             catch_up: CatchUp::default(),
-            planted: Planted::default(),
+            planted: settings.planted,
         }
     }
 
-    pub fn plant(&mut self, fault: Planted) {
-        self.planted = fault;
+    pub fn planted(&self) -> Planted {
+        self.planted
     }
 
     pub fn uid(&self) -> GroupUid {

@@ -15,6 +15,7 @@ const SETTINGS: Settings = Settings {
         most_ticks: 40,
         return_ticks: 8,
     },
+    planted: Planted::NOTHING,
 };
 
 /// Obeys at once and in order, like a disk without delay.

@@ -103,10 +103,15 @@ impl Log {
     /// Decides where a batch goes. Nothing changes until it is [recorded](Log::record).
     pub fn place(&self, batch: &BatchHeader) -> Result<Appended, Refused> {
         match self.producers.judge(batch)? {
-            Verdict::New => Ok(Appended::At {
-                base_offset: self.end_offset,
-            }),
+            Verdict::New => Ok(self.place_at_end()),
             Verdict::Duplicate(seen) => Ok(Appended::Before(seen)),
+        }
+    }
+
+    /// Where a batch goes that is new.
+    pub(super) fn place_at_end(&self) -> Appended {
+        Appended::At {
+            base_offset: self.end_offset,
         }
     }
 
@@ -225,7 +230,17 @@ impl Log {
 
     /// A planted fault.
     pub(super) fn forget_producers(&mut self) {
+        self.keep_producers(0);
+        self.recorded.iter_mut().for_each(|batch| batch.undo = None);
         self.producers = Producers::default();
+    }
+
+    /// A planted fault: the newest entry takes an offset more than it has records.
+    pub(super) fn lose_an_offset(&mut self) {
+        self.end_offset += 1;
+        if let Some(newest) = self.uncommitted.back_mut() {
+            newest.end_offset = self.end_offset;
+        }
     }
 
     /// A leader begins its term here, even if it never appends a record.

@@ -7,12 +7,12 @@
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
+use chronik_fault::{Fault, Planted};
 use raft::eraftpb::{Entry, Message};
 
 use super::batch::{self, BatchHeader};
 use super::control::Control;
 use super::log::{Appended, Log, Refused};
-use crate::fault::{Fault, Planted};
 use crate::group::{
     Action, Change, ChangeRefused, Fetch, Group, Leadership, Persist, ProposeRefused, Settings,
     TransferRefused, Trim,
@@ -114,13 +114,8 @@ impl<T> Replica<T> {
             written: VecDeque::new(),
             repeated: Vec::new(),
             actions: Vec::new(),
-            planted: Planted::default(),
+            planted: settings.planted,
         }
-    }
-
-    pub fn plant(&mut self, fault: Planted) {
-        self.planted = fault;
-        self.group.plant(fault);
     }
 
     pub fn group(&self) -> &Group {
@@ -312,12 +307,20 @@ impl<T> Replica<T> {
         acks: Acks,
         out: &mut Vec<Order<T>>,
     ) -> Option<Bytes> {
-        match self.log.place(&header) {
+        let placed = match self.planted.is(Fault::NoDedup) {
+            true => Ok(self.log.place_at_end()),
+            false => self.log.place(&header),
+        };
+        match placed {
             Ok(Appended::At { base_offset }) => {
                 header.base_offset = base_offset;
                 header.leader_epoch = epoch(self.group.term());
                 batch::place(&mut bytes, header.base_offset, header.leader_epoch);
                 self.log.record(&header);
+                let acks = match self.planted.is(Fault::AckBeforeQuorum) {
+                    true => Acks::Leader,
+                    false => acks,
+                };
                 let (waiting, least_replicas, answer) = match acks {
                     Acks::Leader => (&mut self.written, 1, Answer::Written { base_offset }),
                     Acks::All { least_replicas } => {
@@ -387,6 +390,9 @@ impl<T> Replica<T> {
                 false => &entry.data,
             };
             self.log.entry(entry.index, epoch, batches);
+            if self.planted.is(Fault::NoopTakesOffset) && entry.data.is_empty() {
+                self.log.lose_an_offset();
+            }
         }
     }
 
@@ -427,7 +433,14 @@ impl<T> Replica<T> {
         let proposed = self.proposed.drain(..).chain(self.written.drain(..));
         let tickets = proposed.map(|proposed| proposed.ticket);
         let tickets = tickets.chain(self.repeated.drain(..).map(|repeated| repeated.ticket));
-        out.extend(tickets.map(|ticket| Order::Answer(ticket, Answer::Unknown)));
+        let answer = match self.planted.is(Fault::NotLeaderAfterPropose) {
+            true => Answer::NotLeader(self.group.leadership()),
+            false => Answer::Unknown,
+        };
+        out.extend(tickets.map(|ticket| Order::Answer(ticket, answer)));
+        if self.planted.is(Fault::DedupLostOnFailover) && self.group.is_leader() {
+            self.log.forget_producers();
+        }
     }
 
     fn offer_snapshot(&mut self) {

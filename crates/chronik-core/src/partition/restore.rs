@@ -1,10 +1,10 @@
 //! From what is on disk to a replica: a checkpoint, then every record after it in the order of writing.
 
+use chronik_fault::{Fault, Planted};
 use raft::eraftpb::Entry;
 
 use super::log::Log;
 use super::replica::Replica;
-use crate::fault::{Fault, Planted};
 use crate::group::{HardState, Install, Members, Settings, Stored, Trim, changes_members};
 use crate::wire::{Reader, WireError};
 
@@ -87,10 +87,11 @@ impl Restore {
         &self.stored
     }
 
-    pub fn into_replica<T>(self, settings: &Settings) -> Replica<T> {
-        let mut replica = Replica::new(settings, self.stored, self.log);
-        replica.plant(self.planted);
-        replica
+    pub fn into_replica<T>(mut self, settings: &Settings) -> Replica<T> {
+        if settings.planted.is(Fault::DedupLostOnRestart) {
+            self.log.forget_producers();
+        }
+        Replica::new(settings, self.stored, self.log)
     }
 
     fn from_parts(stored: Stored, log: Log) -> Restore {

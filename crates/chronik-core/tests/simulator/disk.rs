@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use chronik_core::fault::{Fault, Planted};
 use chronik_core::group::eraftpb::Entry;
 use chronik_core::group::{HardState, Install, Members, Trim};
 
@@ -597,17 +596,7 @@ fn replay(
 }
 
 fn plant(restore: &mut Restoring, mutant: Option<Mutant>) {
-    if let Some(fault) = mutant.and_then(Mutant::in_core) {
-        restore.plant(Planted::new(fault));
-    }
-}
-
-impl Mutant {
-    /// The fault of the core that it stands for, if it is not one of the disk.
-    pub(crate) fn in_core(self) -> Option<Fault> {
-        match self {
-            Mutant::Core(fault) => Some(fault),
-            Mutant::NewestVoteRecycled | Mutant::UnsyncedFrameTrusted => None,
-        }
+    if let Some(mutant) = mutant {
+        restore.plant(mutant.planted());
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
-use chronik_core::fault::Planted;
 use chronik_core::group::eraftpb::{Entry, Message};
 use chronik_core::group::{
     Action, Change, ChangeRefused, Fetch, Group, HardState, Install, Members, ProposeRefused,
@@ -12,6 +11,7 @@ use chronik_core::group::{
 use chronik_core::partition::batch::{BatchHeader, HEADER_LEN};
 use chronik_core::partition::{Acks, Answer, Control, Log, Order, Replica, Restore};
 use chronik_core::wire::{Reader, Writer};
+use chronik_fault::Planted;
 
 use crate::clients::Ticket;
 
@@ -57,13 +57,6 @@ impl Machine {
         match self {
             Machine::Records(replica) => Some(replica.log()),
             Machine::State(_) => None,
-        }
-    }
-
-    pub(crate) fn plant(&mut self, fault: Planted) {
-        match self {
-            Machine::Records(replica) => replica.plant(fault),
-            Machine::State(state) => state.group.plant(fault),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The faults that are planted to show that the simulator would notice them.
 
-use chronik_core::fault::Fault;
+use chronik_fault::{Fault, Planted};
 
 /// One mistake, in the core or in the disk that it relies on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,6 +10,16 @@ pub(crate) enum Mutant {
     NewestVoteRecycled,
     /// A frame that was written and never synced is trusted after a restart.
     UnsyncedFrameTrusted,
+}
+
+impl Mutant {
+    /// What it plants into the core; nothing if it is one of the disk.
+    pub(crate) fn planted(self) -> Planted {
+        match self {
+            Mutant::Core(fault) => Planted::new(fault),
+            Mutant::NewestVoteRecycled | Mutant::UnsyncedFrameTrusted => Planted::NOTHING,
+        }
+    }
 }
 
 pub(crate) const ALL: [Mutant; 8] = [

@@ -3,12 +3,12 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
-use chronik_core::fault::Planted;
 use chronik_core::group::eraftpb::Message;
 use chronik_core::group::{Fetch, Lag, Members, Settings, payload_bytes};
 use chronik_core::ids::GroupUid;
 use chronik_core::partition::{Acks, Answer, Log};
 use chronik_core::throttle::Throttle;
+use chronik_fault::Planted;
 
 use crate::clients::{Clients, Sent, Ticket};
 use crate::coverage::Coverage;
@@ -282,10 +282,7 @@ impl World {
         };
         let restore = Restoring::born(group, voters);
         self.write(node, [record], None);
-        let mut replica = restore.into_machine(&self.settings(node, group, id));
-        if let Some(fault) = self.mutant.and_then(Mutant::in_core) {
-            replica.plant(Planted::new(fault));
-        }
+        let replica = restore.into_machine(&self.settings(node, group, id));
         self.host(node, group, id, replica);
         id
     }
@@ -464,6 +461,7 @@ impl World {
                 most_ticks: 30,
                 return_ticks: 10,
             },
+            planted: self.mutant.map_or(Planted::NOTHING, Mutant::planted),
         }
     }
 

@@ -4,6 +4,7 @@ use std::os::unix::fs::FileExt;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
+use chronik_fault::Fault;
 
 use super::{Appender, Waiting, Work};
 use crate::error::WalError;
@@ -155,15 +156,20 @@ impl<T, S: FnMut(Notice<T>)> Appender<T, S> {
             position,
             source,
         };
-        self.active
-            .file
+        let (file, planted) = (&self.active.file, self.options.planted);
+        let written = file
             .write_all_at(bytes, position)
-            .map_err(|error| io_failed("write", error))?;
+            .map_err(|error| io_failed("write", error));
         // The kernel may report a lost page only once: after an error nothing is retried.
-        self.active
-            .file
-            .sync_data()
-            .map_err(|error| io_failed("sync", error))?;
+        let synced = match planted.is(Fault::SyncSkipped) {
+            true => written,
+            false => {
+                written.and_then(|()| file.sync_data().map_err(|error| io_failed("sync", error)))
+            }
+        };
+        if !planted.is(Fault::SyncErrorIgnored) {
+            synced?;
+        }
         self.counters.synced(started.elapsed());
         self.counters
             .wrote(total as u64, u64::from(frame.records), self.next_lsn);

@@ -59,7 +59,7 @@ impl Recovered {
         Counters::set(&counters.durable_lsn, durable_lsn);
         Counters::set(&counters.checkpoint_lsn, self.checkpoint_lsn);
         let to_wake: Sender<Command<T>> = commands.clone();
-        let reader = Reader::new(direct_io, parts.options.read_bytes);
+        let reader = Reader::new(direct_io, parts.options.read_bytes, parts.options.planted);
         let helper = Helper::new(
             parts.layout.clone(),
             direct_io,

@@ -8,7 +8,7 @@ use clap::Args;
 use self::steady::Steady;
 use super::cell::{Cell, Measurement};
 use super::rounds::{self, Entrant, Entry};
-use super::store::Store;
+use super::store;
 use super::table::{self, median_of};
 use super::verdict::{self, Check, THROUGHPUT_CELL};
 use crate::Outcome;
@@ -43,7 +43,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> Outcome {
-    let store = Store::open("cluster", options.rounds.resume)?;
+    let store = store::open("cluster", options.rounds.resume)?;
     let cells = options.rounds.cells(&usual_cells());
     let ground = options.rounds.ground()?;
     let entrants = entrants(&cells);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use chronik_local::contender::Contender;
+use chronik_local::{Store, target_dir};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,7 +12,6 @@ use super::{CHRONIK, KAFKA, rate};
 use crate::bench::cell::{Cell, median};
 use crate::bench::loader::Loader;
 use crate::bench::rounds::{Entry, Ground, Life, turn};
-use crate::bench::store::Store;
 use crate::error::XtaskError;
 use crate::output;
 
