@@ -58,7 +58,7 @@ impl Birth<'_> {
                 }
                 Founding::Not => majority_since = None,
             }
-            let reason = self.what_is_missing(&answers);
+            let reason = self.what_is_missing(&identity, &answers);
             if said_at.is_none_or(|at| at.elapsed() >= SAY_AGAIN) {
                 info!("{reason}");
                 said_at = Some(Instant::now());
@@ -122,6 +122,13 @@ impl Birth<'_> {
             );
             return None;
         }
+        if identity.is_expected() && identity.cluster_id != ***id {
+            let own = &identity.cluster_id;
+            warn!(
+                "this node was restored for cluster {own}, but the nodes of `cluster.peers` belong to {id}: it does not join"
+            );
+            return None;
+        }
         let join = Request::Join {
             directory: identity.node_uuid,
         };
@@ -156,7 +163,10 @@ impl Birth<'_> {
             })
             .collect();
         let is_member = |standing: &Standing| matches!(standing, Standing::Member { .. });
-        if answers.values().any(is_member) || founders.iter().any(|seen| !seen.contains(&me)) {
+        if identity.is_expected()
+            || answers.values().any(is_member)
+            || founders.iter().any(|seen| !seen.contains(&me))
+        {
             return Founding::Not;
         }
         let nodes = self.config.cluster.nodes();
@@ -201,7 +211,13 @@ impl Birth<'_> {
         }
     }
 
-    fn what_is_missing(&self, answers: &BTreeMap<NodeId, Standing>) -> String {
+    fn what_is_missing(&self, identity: &Identity, answers: &BTreeMap<NodeId, Standing>) -> String {
+        if identity.is_expected() {
+            return format!(
+                "the node was restored from a snapshot of cluster {} and waits until a majority of it lets it in; if all nodes are lost, restore it with --new-cluster",
+                identity.cluster_id
+            );
+        }
         let silent: Vec<String> = self
             .others()
             .filter(|node| !answers.contains_key(node))

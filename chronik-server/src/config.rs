@@ -21,7 +21,9 @@ use definition::config_table;
 
 pub use definition::{ChangeNeeds, Definition, Section};
 pub use layers::{ConfigError, Loaded, Origin, Problem, Sources};
-pub use value::{Endpoint, IoMode, LogFilter, LogFormat, Peer, Size, ValueError};
+pub use value::{
+    Endpoint, IoMode, LogFilter, LogFormat, Peer, Size, SnapshotCompression, ValueError,
+};
 
 config_table! {
     /// Who this node is and where it keeps its data.
@@ -100,8 +102,16 @@ config_table! {
         peer_ping: Duration = "100ms", range "10ms" to "10s", change Restart;
         /// Silence of a node after which the groups it leads look for another leader; at least three pings.
         suspect_after: Duration = "1s", range "100ms" to "1m", change Restart;
-        /// Entries a group that keeps state may write before it takes a snapshot and trims its log.
+        /// Entries that groups which keep state (the metadata group, and offsets of consumer groups) may write before the node makes a snapshot; the metadata group then lets go of the entries behind its state.
         snapshot_log_entries: u64 = "10000", range "100" to "10000000", change Restart;
+        /// Bytes that these groups may write before the node makes a snapshot.
+        snapshot_log_size: Size = "64MiB", range "64KiB" to "64GiB", change Restart;
+        /// Age of the newest snapshot at which the node makes another one.
+        snapshot_interval: Duration = "1h", range "1s" to "365d", change Restart;
+        /// Snapshots that stay: of the node, and of each group that somebody asked for. Older ones go.
+        snapshot_keep: u32 = "3", range "1" to "1000", change Restart;
+        /// How snapshots are compressed: `zstd`, `gzip` or `none`.
+        snapshot_compression: SnapshotCompression = "zstd", change Restart;
     }
 
     /// When a replica counts as in sync with its leader.

@@ -86,6 +86,18 @@ pub enum DataDirError {
         /// The file.
         path: PathBuf,
     },
+    /// Something is in it already.
+    #[error("the data directory {} is not empty", path.display())]
+    NotEmpty {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// It was to be restored from a snapshot, and was not to the end.
+    #[error("the data directory {} was only half restored; empty it, and restore it again", path.display())]
+    HalfRestored {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The system says no.
     #[error("cannot {action} {}", path.display())]
     Io {
@@ -113,6 +125,48 @@ impl DataDir {
         Ok((Self { path, _lock: lock }, identity))
     }
 
+    /// Refuses a directory that a node uses or that has anything in it, without touching it.
+    pub fn check_vacant(path: &Path) -> Result<(), DataDirError> {
+        let entries = match fs::read_dir(path) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(source) => {
+                return Err(DataDirError::Io {
+                    action: "list",
+                    path: path.to_owned(),
+                    source,
+                });
+            }
+        };
+        let is_lock = |entry: &fs::DirEntry| entry.file_name() == lock::FILE;
+        let has_more = entries.flatten().any(|entry| !is_lock(&entry));
+        if has_more && path.join(lock::FILE).exists() {
+            drop(Lock::take(path)?);
+        }
+        match has_more {
+            true => Err(DataDirError::NotEmpty {
+                path: path.to_owned(),
+            }),
+            false => Ok(()),
+        }
+    }
+
+    /// Takes a directory that nobody uses and that has nothing in it, for a node that shall begin with something.
+    pub fn take_vacant(path: &Path) -> Result<Self, DataDirError> {
+        make(path)?;
+        let lock = Lock::take(path)?;
+        let others = fs::read_dir(path).map_or(0, |entries| entries.count());
+        if others > 1 {
+            return Err(DataDirError::NotEmpty {
+                path: path.to_owned(),
+            });
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock,
+        })
+    }
+
     /// Writes down what this node came to belong to.
     pub fn belongs(&self, identity: &Identity) -> Result<(), DataDirError> {
         identity.write(&self.path)
@@ -126,6 +180,8 @@ impl DataDir {
 
 /// The folder of the log inside the data directory.
 const LOG_FOLDER: &str = "wal";
+/// What a node begins with that was restored, until its log has it.
+pub(crate) const RESTORED_FILE: &str = "restored.snap";
 
 fn make(path: &Path) -> Result<(), DataDirError> {
     fs::create_dir_all(path).map_err(|source| DataDirError::Io {
@@ -149,6 +205,12 @@ fn birth(path: &Path, config: &Config) -> Result<Identity, DataDirError> {
     if has_log {
         return Err(DataDirError::IdentityMissing {
             path: path.join(identity::FILE),
+        });
+    }
+    // Whoever restores writes the identity last.
+    if path.join(RESTORED_FILE).exists() {
+        return Err(DataDirError::HalfRestored {
+            path: path.to_owned(),
         });
     }
     let identity = Identity::born(config);

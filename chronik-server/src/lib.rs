@@ -21,3 +21,4 @@ pub mod peer;
 mod raft;
 pub mod records;
 pub mod server;
+pub mod snapshots;

@@ -46,6 +46,8 @@ pub const ADMIN_BUFFER_BYTES: usize = 16 << 10;
 pub const ADMIN_BODY_BYTES: usize = 64 << 10;
 /// Bytes of a plan of moves: some 50 for each of 20,000 partitions.
 pub const ADMIN_PLAN_BYTES: usize = 1 << 20;
+/// Bytes of a snapshot that travel at once, between nodes and to operators.
+pub const SNAPSHOT_CHUNK_BYTES: usize = 1 << 20;
 /// Things that happened and are remembered for operators.
 pub const EVENTS: usize = 4096;
 /// How often a node looks whether something happened.

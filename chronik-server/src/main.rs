@@ -1,16 +1,20 @@
 //! Parses, configures, runs, and turns the outcome into an exit code.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use chronik_server::config::cli::{self, Document, Invocation};
+use chronik_server::admin;
+use chronik_server::config::cli::{self, Document, Invocation, Look};
 use chronik_server::config::{self, ConfigError, Environment, Loaded, Sources};
 use chronik_server::data_dir::DataDirError;
 use chronik_server::guard::{self, Ward};
 use chronik_server::metrics::{self, Metrics};
 use chronik_server::server::{self, ServerError};
+use chronik_server::snapshots::restore::{self, Wish};
 use chronik_server::{chaos, limits, logging};
+use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 use tracing::{error, warn};
 
@@ -30,6 +34,11 @@ fn main() -> ExitCode {
             Err(error) => refuse(&error),
         },
         Ok(Invocation::Check(sources)) => check(sources),
+        Ok(Invocation::Restore(sources, wish)) => match sources.load() {
+            Ok(loaded) => restore(&loaded, &wish),
+            Err(error) => refuse(&error),
+        },
+        Ok(Invocation::Look(file, look)) => look_at(&file, look),
         Ok(Invocation::Print(document)) => print(&text_of(document)),
         Ok(Invocation::Guard(ward)) => guard(ward),
         Err(error) => {
@@ -104,6 +113,29 @@ fn check(sources: Sources) -> ExitCode {
             print(&format!("{warnings}the configuration is valid ({file})\n"))
         }
         Err(error) => refuse(&error),
+    }
+}
+
+/// For programs as much as for people: what was done, or why not, is one object.
+fn restore(loaded: &Loaded, wish: &Wish) -> ExitCode {
+    match restore::run(&loaded.config, wish) {
+        Ok(restoration) => print(&format!("{}\n", json!(restoration))),
+        Err(refused) => {
+            print(&format!("{}\n", refused.to_admin().to_json()));
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn look_at(file: &Path, look: Look) -> ExitCode {
+    let (found, is_sound) = match look {
+        Look::Inspect => admin::inspect_file(file),
+        Look::Verify => admin::verify_file(file),
+    };
+    let printed = print(&format!("{found}\n"));
+    match is_sound {
+        true => printed,
+        false => ExitCode::from(FAILED),
     }
 }
 

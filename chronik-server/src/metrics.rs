@@ -112,6 +112,22 @@ metrics_table! {
         snapshot_count: Counter = "chronik_raft_snapshot_count";
         /// Size of the newest such state.
         snapshot_size: Gauge = "chronik_raft_snapshot_size_bytes";
+        /// Time from a state that another node sent to its being durable here.
+        snapshot_apply_latency: Milliseconds = "chronik_raft_snapshot_apply_latency_ms";
+    }
+
+    /// Files with the state of the node, or of a group.
+    snapshot: SnapshotMetrics {
+        /// Files that are kept.
+        files: Gauge = "chronik_snapshot_files";
+        /// Size of all of them.
+        bytes: Gauge = "chronik_snapshot_files_bytes";
+        /// When the newest one of the node was made, in seconds since 1970.
+        newest: Gauge = "chronik_snapshot_newest_timestamp_seconds";
+        /// Time to make one.
+        make_time: Seconds = "chronik_snapshot_make_seconds";
+        /// Attempts that came to nothing.
+        failures: Counter = "chronik_snapshot_failures_total";
     }
 
     /// Compaction by keys.

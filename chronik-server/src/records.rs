@@ -172,7 +172,8 @@ fn fold_snappy(records: &[u8]) -> Vec<u8> {
     out
 }
 
-fn unfold<'a>(
+/// What was compressed, as a stream: who reads it decides how much of it there may be.
+pub(crate) fn unfold<'a>(
     compression: Compression,
     folded: &'a [u8],
 ) -> Result<Box<dyn Read + 'a>, RecordsError> {

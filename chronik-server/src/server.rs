@@ -30,6 +30,7 @@ use crate::metrics::Metrics;
 use crate::neighbours::{Neighbours, Standing};
 use crate::peer::{self, Belonging, Member, Peers, Transport};
 use crate::raft::{self, Belong, Health, MetaBirth, News, SyncWatch};
+use crate::snapshots::{self, Restored, Sources};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
@@ -103,7 +104,15 @@ pub async fn run(
         started.reader,
         metrics.clone(),
     );
-    desk.open(shard.clone(), broker.clone(), outside.peers.clone());
+    let sources = Sources {
+        broker: broker.clone(),
+        shard: shard.clone(),
+        state_log: started.state_log,
+        metrics: metrics.clone(),
+    };
+    let (snapshots, maker) = snapshots::new(&config, sources);
+    let peers = outside.peers.clone();
+    desk.open(shard.clone(), broker.clone(), peers, snapshots);
     let watch = desk.clone().watch(stopping.clone());
     outside.neighbours.open(shard.clone(), broker.clone(), desk);
     let bootstrap = kafka_address(&config, &addresses);
@@ -133,6 +142,7 @@ pub async fn run(
     rooms.spawn(life.run(stopping.clone()));
     rooms.spawn(coordinators.run(stopping.clone()));
     rooms.spawn(watch);
+    rooms.spawn(maker.run(stopping.clone()));
     rooms.spawn(kafka::listener::serve(doors.kafka, door, stopping));
     side.spawn(announce(
         started.health,
@@ -448,6 +458,7 @@ async fn recover(
         key_bytes: config.compaction.key_bytes.in_memory(),
         min_insync_replicas: config.cluster.in_sync_minimum().into(),
         snapshot_log_entries: config.raft.snapshot_log_entries,
+        restored: Restored::of(&config.node.data_dir, identity),
         metrics,
     };
     let started = tokio::task::spawn_blocking(move || raft::start(start)).await;

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::commands::{
     api, bundle, check, cluster, completions, config, consume, context, events, explain, group,
     health, help_json, journal, leaders, man, node, partition, produce, raft, rebalance, schema,
-    status, topic, version, wait,
+    snapshot, status, topic, version, wait,
 };
 use crate::output::{Colour, Format};
 use crate::tui;
@@ -152,6 +152,9 @@ pub(crate) enum Command {
     /// Members of the cluster
     #[command(subcommand, alias = "nodes")]
     Node(node::Node),
+    /// Files with the state of nodes, and nodes that begin with them
+    #[command(subcommand, alias = "snapshots")]
+    Snapshot(snapshot::Snapshot),
     /// Topics
     #[command(subcommand, alias = "topics")]
     Topic(topic::Topic),

@@ -3,10 +3,10 @@
 use chronik_admin::v1::{
     ClusterView, Disk, Health, Leader, Move, MoveCheck, MoveState, NodeRow, NodeStatus, Operation,
     OperationList, PlacementPlan, Progress, RaftGroup, RaftNode, RaftStatus, RaftView, Reason,
-    Sender, Verification,
+    Sender, SnapshotFile, SnapshotList, SnapshotNode, Verification,
 };
 
-use crate::commands::{raft, rebalance, status};
+use crate::commands::{raft, rebalance, snapshot, status};
 use crate::exit::Verdict;
 use crate::output::{Answer, Printer};
 
@@ -309,6 +309,63 @@ a/1        needless   1,2,3  1,4,3  1,2,3    a plan made now would leave it wher
 a/2        missing                  1,2,3    a plan made now would move it to 1,2,4
 ";
     assert_eq!(printed(&other), expected);
+}
+
+#[test]
+fn snapshots_of_a_node_that_is_silent_are_a_row() {
+    let file = |id: u64, state: &str, group: Option<&str>, groups| SnapshotFile {
+        snapshot_id: id,
+        state: state.to_owned(),
+        error: (state == "failed").then(|| "the disk is full".to_owned()),
+        group: group.map(str::to_owned),
+        cause: "operator".to_owned(),
+        bytes: 2048,
+        sha256: "c0ffee".to_owned(),
+        groups,
+        groups_total: 10,
+        index: 77,
+        term: 4,
+    };
+    let node = |node_id, snapshots: Vec<SnapshotFile>| SnapshotNode {
+        node_id,
+        reachable: !snapshots.is_empty(),
+        error: None,
+        snapshots,
+    };
+    let list = SnapshotList {
+        nodes: vec![
+            node(
+                1,
+                vec![
+                    file(1000, "complete", None, 10),
+                    file(2000, "making", None, 3),
+                ],
+            ),
+            node(
+                2,
+                vec![
+                    file(1500, "complete", Some("orders/0"), 1),
+                    file(2500, "failed", None, 0),
+                ],
+            ),
+            node(3, Vec::new()),
+        ],
+        ..SnapshotList::default()
+    };
+    let told = snapshot::listed(&list, 62_000);
+    let expected = "\
+SNAPSHOT STATE OF CAUSE AGE GROUPS INDEX TERM SIZE
+1/1000 complete node operator 1m01s 10 77 4 2.0 KiB
+1/2000 making 3/10 node operator 1m00s - - - -
+2/1500 complete orders/0 operator 1m00s 1 77 4 2.0 KiB
+2/2500 FAILED: the disk is full node operator 59.5s - - - -
+3/- UNREACHABLE - - - - - - -";
+    assert_eq!(
+        squeezed(&printed(&told)),
+        expected.lines().collect::<Vec<_>>()
+    );
+    assert_eq!(told.warnings.len(), 1);
+    assert_eq!(told.rows.as_ref().map(Vec::len), Some(4));
 }
 
 /// Blanks between columns depend on the widest cell: what matters here are the cells and their order.

@@ -58,7 +58,8 @@ fn schedule(seed: u64, profile: Profile, nodes: u32) -> Scenario {
     let mut expect = Expect::default();
     if profile == Profile::Liveness {
         let victim = 1 + chance.below(u64::from(nodes));
-        pick.iter_mut().for_each(|choice| forever_on(choice, victim));
+        pick.iter_mut()
+            .for_each(|choice| forever_on(choice, victim));
         expect.gap_max = Some(GAP_MAX);
     }
     Scenario {

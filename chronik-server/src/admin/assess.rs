@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chronik_admin::v1::{
-    Health, HealthRequest, NodeRow, Progress, RaftGroup, RaftNode, RaftStatus, RaftView, Reason,
-    Snapshot,
+    Health, HealthRequest, NodeRow, NodeWords, Progress, RaftGroup, RaftNode, RaftStatus, RaftView,
+    Reason,
 };
 use chronik_core::ids::{GroupUid, NodeId};
 
 use super::names::Wanted;
 
 /// The words of every member; a sentence where there are none.
-pub(super) type Words<'a> = BTreeMap<NodeId, Result<&'a Snapshot, &'a str>>;
+pub(super) type Words<'a> = BTreeMap<NodeId, Result<&'a NodeWords, &'a str>>;
 
 /// A member that lacks something for so long lags.
 const LAGS_AFTER_MS: u64 = 5_000;
@@ -172,7 +172,7 @@ fn unheard(node: NodeId, words: &Words<'_>) -> RaftView {
     }
 }
 
-fn raft_node((node, words): (&NodeId, &Result<&Snapshot, &str>)) -> RaftNode {
+fn raft_node((node, words): (&NodeId, &Result<&NodeWords, &str>)) -> RaftNode {
     let status = words.ok().and_then(|snapshot| snapshot.status.as_ref());
     RaftNode {
         node_id: node.0,

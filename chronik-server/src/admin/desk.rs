@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use chronik_admin::v1::peer_answer::Answer;
 use chronik_admin::v1::peer_question::Question;
-use chronik_admin::v1::{Held, PeerAnswer, PeerQuestion, Snapshot, SnapshotRequest};
+use chronik_admin::v1::{Held, NodeWords, NodeWordsRequest, PeerAnswer, PeerQuestion};
 use chronik_admin::{AdminError, Code};
 use chronik_core::ids::{GroupUid, NodeId};
 use prost::Message;
@@ -24,6 +24,7 @@ use crate::neighbours::{Reply, Request};
 use crate::peer::{CallError, Peers};
 use crate::raft::ShardHandle;
 use crate::raft::inspect::{Inspection, Sight};
+use crate::snapshots::Snapshots;
 
 /// What a node knows of itself before it has read its log.
 #[derive(Clone, Debug)]
@@ -52,13 +53,14 @@ pub(super) struct Rooms {
     pub(super) shard: ShardHandle,
     pub(super) broker: Broker,
     pub(super) peers: Peers,
+    pub(super) snapshots: Snapshots,
 }
 
 /// Another member of the cluster, and what came of asking it.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
     pub(super) answered_in: Duration,
-    pub(super) outcome: Result<Snapshot, String>,
+    pub(super) outcome: Result<NodeWords, String>,
 }
 
 /// What another member said, or why it said nothing.
@@ -93,12 +95,19 @@ impl Desk {
     }
 
     /// From here on groups and other nodes can be asked.
-    pub(crate) fn open(&self, shard: ShardHandle, broker: Broker, peers: Peers) {
+    pub(crate) fn open(
+        &self,
+        shard: ShardHandle,
+        broker: Broker,
+        peers: Peers,
+        snapshots: Snapshots,
+    ) {
         // Rooms are built once in the life of a process.
         _ = self.rooms.set(Rooms {
             shard,
             broker,
             peers,
+            snapshots,
         });
     }
 
@@ -148,12 +157,12 @@ impl Desk {
     /// Asks every member of the cluster at once, this node among them; one that is silent costs its timeout once.
     pub(super) async fn ask_all(&self) -> Result<BTreeMap<NodeId, Asked>, AdminError> {
         let own = self.snapshot().await?;
-        let question = Question::Snapshot(SnapshotRequest {});
+        let question = Question::Words(NodeWordsRequest {});
         let others = self.ask_others(question).await?.into_iter();
         let others = others.map(|(node, heard)| {
             let answered_in = heard.answered_in;
             let outcome = match heard.answer {
-                Ok(Answer::Snapshot(snapshot)) => Ok(snapshot),
+                Ok(Answer::Words(snapshot)) => Ok(snapshot),
                 Ok(_) => Err("it answered something else".to_owned()),
                 Err(why) => Err(why),
             };
@@ -178,6 +187,15 @@ impl Desk {
     pub(super) async fn ask_others(
         &self,
         question: Question,
+    ) -> Result<Vec<(NodeId, Heard)>, AdminError> {
+        self.ask_these(question, &|_| true).await
+    }
+
+    /// Asks some of the other members the same, at once.
+    pub(super) async fn ask_these(
+        &self,
+        question: Question,
+        is_asked: &(dyn Fn(NodeId) -> bool + Sync),
     ) -> Result<Vec<(NodeId, Heard)>, AdminError> {
         let rooms = self.rooms()?;
         let inspection = self.inspect().await?;
@@ -209,7 +227,8 @@ impl Desk {
             }
         };
         let others = self.members().into_iter();
-        let others = others.filter(|node| *node != self.about.node).map(ask);
+        let others = others.filter(|node| *node != self.about.node && is_asked(*node));
+        let others = others.map(ask);
         Ok(futures_util::future::join_all(others).await)
     }
 
@@ -219,8 +238,17 @@ impl Desk {
         node: NodeId,
         question: Question,
     ) -> Result<Answer, AdminError> {
-        self.ask(self.rooms()?, node, question, FORWARD_TIMEOUT)
-            .await
+        self.forward_within(node, question, FORWARD_TIMEOUT).await
+    }
+
+    /// The same for what may take long.
+    pub(super) async fn forward_within(
+        &self,
+        node: NodeId,
+        question: Question,
+        bound: Duration,
+    ) -> Result<Answer, AdminError> {
+        self.ask(self.rooms()?, node, question, bound).await
     }
 
     /// Answers what another node asks on behalf of an operator. It asks nobody else: there is no cascade.
@@ -243,7 +271,7 @@ impl Desk {
 
     async fn answer_question(&self, question: Question) -> Result<Answer, AdminError> {
         Ok(match question {
-            Question::Snapshot(_) => Answer::Snapshot(self.snapshot().await?),
+            Question::Words(_) => Answer::Words(self.snapshot().await?),
             Question::Hold(hold) => {
                 self.rooms()?.shard.hold(GroupUid(hold.group_id));
                 Answer::Held(Held {})
@@ -254,6 +282,12 @@ impl Desk {
             Question::SetLogLevel(request) => {
                 Answer::LogLevel(self.set_log_level_here(&request.level)?)
             }
+            Question::ListSnapshots(_)
+            | Question::InspectSnapshot(_)
+            | Question::VerifySnapshot(_)
+            | Question::SnapshotChunk(_)
+            | Question::CreateSnapshot(_)
+            | Question::DeleteSnapshot(_) => self.answer_about_snapshots(question).await?,
         })
     }
 
@@ -290,7 +324,7 @@ impl Desk {
     }
 
     /// Everybody who is known to belong here, as the catalog or, before there is one, the configuration says.
-    fn members(&self) -> Vec<NodeId> {
+    pub(super) fn members(&self) -> Vec<NodeId> {
         let Some(rooms) = self.rooms.get() else {
             return Vec::new();
         };

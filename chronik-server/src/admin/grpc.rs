@@ -6,17 +6,21 @@ use chronik_admin::v1::cluster_server::{Cluster, ClusterServer};
 use chronik_admin::v1::node_server::{Node, NodeServer};
 use chronik_admin::v1::placement_server::{Placement, PlacementServer};
 use chronik_admin::v1::raft_server::{Raft, RaftServer};
+use chronik_admin::v1::snapshots_server::{Snapshots, SnapshotsServer};
 use chronik_admin::v1::topics_server::{Topics, TopicsServer};
 use chronik_admin::v1::{
     ApplyRequest, ClusterEvent, ClusterView, ClusterViewRequest, EventsRequest, Health,
     HealthRequest, LogLevel, NodeRemoved, NodeStatus, NodeStatusRequest, Operation, OperationList,
     OperationRequest, OperationsRequest, PlacementPlan, PlanRequest, RaftHistory,
     RaftHistoryRequest, RaftStatus, RaftStatusRequest, RemoveNodeRequest, SetLogLevelRequest,
-    StepDownRequest, Throttle, ThrottleRequest, Topic, TopicDescribeRequest, TopicList,
-    TopicListRequest, Transfer, TransferRequest, Verification, VerifyRequest,
+    SnapshotChunk, SnapshotContent, SnapshotCreateRequest, SnapshotDeleteRequest, SnapshotDeleted,
+    SnapshotDownloadRequest, SnapshotInspectRequest, SnapshotList, SnapshotListRequest,
+    SnapshotVerification, SnapshotVerifyRequest, StepDownRequest, Throttle, ThrottleRequest, Topic,
+    TopicDescribeRequest, TopicList, TopicListRequest, Transfer, TransferRequest, Verification,
+    VerifyRequest,
 };
-use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 use tonic::body::Body;
@@ -53,6 +57,12 @@ pub(super) async fn answer(desk: Arc<Desk>, request: Request<Incoming>) -> Respo
         "chronik.admin.v1.Placement" => {
             PlacementServer::new(desk)
                 .max_decoding_message_size(limits::ADMIN_PLAN_BYTES)
+                .call(request)
+                .await
+        }
+        "chronik.admin.v1.Snapshots" => {
+            SnapshotsServer::new(desk)
+                .max_decoding_message_size(most)
                 .call(request)
                 .await
         }
@@ -219,6 +229,64 @@ impl Raft for Door {
         request: tonic::Request<TransferRequest>,
     ) -> Result<Reply<Transfer>, Status> {
         Ok(Reply::new(self.0.transfer(request.into_inner()).await?))
+    }
+}
+
+#[tonic::async_trait]
+impl Snapshots for Door {
+    async fn list(
+        &self,
+        request: tonic::Request<SnapshotListRequest>,
+    ) -> Result<Reply<SnapshotList>, Status> {
+        Ok(Reply::new(
+            self.0.snapshot_list(request.into_inner()).await?,
+        ))
+    }
+
+    async fn inspect(
+        &self,
+        request: tonic::Request<SnapshotInspectRequest>,
+    ) -> Result<Reply<SnapshotContent>, Status> {
+        Ok(Reply::new(
+            self.0.snapshot_inspect(request.into_inner()).await?,
+        ))
+    }
+
+    async fn verify(
+        &self,
+        request: tonic::Request<SnapshotVerifyRequest>,
+    ) -> Result<Reply<SnapshotVerification>, Status> {
+        Ok(Reply::new(
+            self.0.snapshot_verify(request.into_inner()).await?,
+        ))
+    }
+
+    type DownloadStream = BoxStream<'static, Result<SnapshotChunk, Status>>;
+
+    async fn download(
+        &self,
+        request: tonic::Request<SnapshotDownloadRequest>,
+    ) -> Result<Reply<Self::DownloadStream>, Status> {
+        let chunks = self.0.clone().snapshot_download(request.into_inner());
+        Ok(Reply::new(chunks.map_err(Status::from).boxed()))
+    }
+
+    async fn create(
+        &self,
+        request: tonic::Request<SnapshotCreateRequest>,
+    ) -> Result<Reply<SnapshotList>, Status> {
+        Ok(Reply::new(
+            self.0.snapshot_create(request.into_inner()).await?,
+        ))
+    }
+
+    async fn delete(
+        &self,
+        request: tonic::Request<SnapshotDeleteRequest>,
+    ) -> Result<Reply<SnapshotDeleted>, Status> {
+        Ok(Reply::new(
+            self.0.snapshot_delete(request.into_inner()).await?,
+        ))
     }
 }
 

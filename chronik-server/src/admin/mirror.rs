@@ -1,9 +1,11 @@
 //! The same methods by HTTP and JSON: the query or the body is the question, the answer is one object.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use chronik_admin::v1::{ClusterViewRequest, NodeStatusRequest};
 use chronik_admin::{AdminError, Code, Method, Verb};
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use http_body_util::StreamBody;
 use hyper::body::Frame;
 use serde::Serialize;
@@ -12,6 +14,7 @@ use tonic::Status;
 use tonic::body::Body;
 
 use super::desk::Desk;
+use super::snapshots;
 
 /// A question as it came.
 pub(super) enum Question {
@@ -51,6 +54,11 @@ pub(super) async fn call(
         ("Placement", "Verify") => json(desk.verify(&read(&question)?)?),
         ("Placement", "RemoveNode") => json(desk.remove_node(read(&question)?).await?),
         ("Topics", "List") => json(desk.topic_list(read(&question)?).await?),
+        ("Snapshots", "List") => json(desk.snapshot_list(read(&question)?).await?),
+        ("Snapshots", "Inspect") => json(desk.snapshot_inspect(read(&question)?).await?),
+        ("Snapshots", "Verify") => json(desk.snapshot_verify(read(&question)?).await?),
+        ("Snapshots", "Create") => json(desk.snapshot_create(read(&question)?).await?),
+        ("Snapshots", "Delete") => json(desk.snapshot_delete(read(&question)?).await?),
         ("Topics", "Describe") => json(desk.topic_describe(read(&question)?).await?),
         (service, rpc) => Err(AdminError::new(
             Code::Internal,
@@ -67,6 +75,15 @@ pub(super) fn events(desk: &Desk, question: &Question) -> Result<Body, AdminErro
         line.map_err(Status::from)
     });
     Ok(Body::new(StreamBody::new(lines)))
+}
+
+/// A file, in pieces as they come. Its beginning is awaited, so that a refusal is one.
+pub(super) async fn file(desk: Arc<Desk>, question: &Question) -> Result<Body, AdminError> {
+    let mut chunks = Box::pin(snapshots::bytes(desk.snapshot_download(read(question)?)));
+    let first = chunks.next().await.transpose()?;
+    let first = futures_util::stream::iter(first.map(Ok));
+    let frames = first.chain(chunks).map(|bytes| bytes.map(Frame::data));
+    Ok(Body::new(StreamBody::new(frames.map_err(Status::from))))
 }
 
 /// How a method wants to be called.

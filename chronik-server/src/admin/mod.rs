@@ -18,6 +18,7 @@ mod placement;
 mod raft;
 mod readiness;
 mod routes;
+mod snapshots;
 mod steering;
 mod topics;
 
@@ -30,6 +31,7 @@ use crate::metrics::Metrics;
 pub use desk::{About, Desk};
 pub use http::serve;
 pub use readiness::Readiness;
+pub use snapshots::{inspect_file, verify_file};
 
 /// What the routes show.
 #[derive(Clone)]

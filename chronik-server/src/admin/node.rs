@@ -3,8 +3,8 @@
 use chronik_admin::v1::peer_answer::Answer;
 use chronik_admin::v1::peer_question::Question;
 use chronik_admin::v1::{
-    CatchUp, Disk, LogLevel, NodeReplica, NodeStatus, Progress, RaftView, SetLogLevelRequest,
-    Sight, Snapshot,
+    CatchUp, Disk, LogLevel, NodeReplica, NodeStatus, NodeWords, Progress, RaftView,
+    SetLogLevelRequest, Sight,
 };
 use chronik_admin::{AdminError, Code};
 use chronik_core::ids::{NodeId, ReplicaId};
@@ -21,14 +21,14 @@ impl Desk {
     }
 
     /// The same, with every replica.
-    pub(super) async fn snapshot(&self) -> Result<Snapshot, AdminError> {
+    pub(super) async fn snapshot(&self) -> Result<NodeWords, AdminError> {
         let inspection = self.inspect().await?;
         let replica = |view: &GroupView| NodeReplica {
             group_id: view.group.0,
             view: Some(view_of(self.about.node, view)),
             catch_up: view.catch_up.as_ref().map(catch_up_of),
         };
-        Ok(Snapshot {
+        Ok(NodeWords {
             status: Some(self.status_of(&inspection).await),
             replicas: inspection.groups.iter().map(replica).collect(),
         })

@@ -199,7 +199,7 @@ fn waits_for(coming: &[NodeId], leader: Option<&NodeReplica>, words: &Words<'_>)
 mod tests {
     use std::sync::Arc;
 
-    use chronik_admin::v1::{Progress, Snapshot};
+    use chronik_admin::v1::{NodeWords, Progress};
     use chronik_core::catalog::{Command, Destination, Expected, Move, NewTopic, Node, Order};
     use chronik_core::ids::TopicId;
 
@@ -245,7 +245,7 @@ mod tests {
         catalog
     }
 
-    fn copied(matched: u64) -> Snapshot {
+    fn copied(matched: u64) -> NodeWords {
         let view = RaftView {
             node_id: 2,
             role: "leader".to_owned(),
@@ -264,13 +264,13 @@ mod tests {
             held_back: vec![4],
             waits_for_turn: false,
         };
-        Snapshot {
+        NodeWords {
             replicas: vec![NodeReplica {
                 group_id: 1024,
                 view: Some(view),
                 catch_up: Some(catch_up),
             }],
-            ..Snapshot::default()
+            ..NodeWords::default()
         }
     }
 
@@ -279,7 +279,7 @@ mod tests {
         let mut catalog = moving();
         let id = catalog.version;
         let one = copied(60);
-        let other = Snapshot::default();
+        let other = NodeWords::default();
         let words = Words::from([(NodeId(2), Ok(&one)), (NodeId(4), Ok(&other))]);
         let found = operations(&catalog, None, &words);
         assert_eq!(found.len(), 1);

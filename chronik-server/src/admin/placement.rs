@@ -263,6 +263,7 @@ pub(super) fn limit(limit: Limit) -> Result<Option<u64>, AdminError> {
     }
 }
 
+/// Refuses what was meant for another cluster.
 pub(super) fn check_cluster(catalog: &Catalog, expect: Option<&Expect>) -> Result<(), AdminError> {
     let expected = expect.and_then(|expect| expect.cluster_id.as_deref());
     let present = &*catalog.cluster_id;

@@ -11,7 +11,7 @@ use chronik_core::ids::{GroupUid, NodeId};
 use tracing::info;
 
 use super::desk::Desk;
-use super::{assess, cluster, names};
+use super::{assess, cluster, names, placement};
 use crate::raft::inspect::TransferError;
 
 impl Desk {
@@ -97,14 +97,7 @@ impl Desk {
         let name = names::all(&view.catalog)
             .remove(&group)
             .map_or_else(|| group.to_string(), |wanted| wanted.name);
-        let expected = order.expect.and_then(|expect| expect.cluster_id.as_deref());
-        let present = &*view.catalog.cluster_id;
-        if let Some(expected) = expected.filter(|expected| *expected != present) {
-            let message = format!("this is cluster {present}, not {expected}");
-            return Err(
-                AdminError::new(Code::WrongCluster, message).hint("chronikctl context list")
-            );
-        }
+        placement::check_cluster(&view.catalog, order.expect)?;
         let term = order.expect.and_then(|expect| expect.term);
         let busy = || AdminError::new(Code::Overloaded, "the node has too much to do, or stops");
         let plan = rooms.shard.transfer(group, order.to, term, true);
@@ -144,20 +137,30 @@ impl Desk {
         }
     }
 
-    /// Who leads a group, as far as this node knows; its own replica knows best.
+    /// Another node that leads a group.
     async fn leader_of(&self, group: &str) -> Result<NodeId, AdminError> {
+        let leader = self.present_leader_of(group).await?;
+        match leader == self.about.node {
+            true => Err(no_leader(group)),
+            false => Ok(leader),
+        }
+    }
+
+    /// Who leads a group, as far as this node knows; its own replica knows best.
+    pub(super) async fn present_leader_of(&self, group: &str) -> Result<NodeId, AdminError> {
         let view = self.rooms()?.broker.view();
         let uid = names::find(&view.catalog, group)?;
         let inspection = self.inspect().await?;
         let own = inspection.groups.iter().find(|view| view.group == uid);
         let own = own.and_then(|view| view.leader);
         let leader = own.or_else(|| view.leader(uid).node);
-        let leader = leader.filter(|leader| *leader != self.about.node);
-        leader.ok_or_else(|| {
-            AdminError::new(Code::NoLeader, format!("{group} has no leader now"))
-                .hint(format!("chronikctl raft status --group {group}"))
-        })
+        leader.ok_or_else(|| no_leader(group))
     }
+}
+
+fn no_leader(group: &str) -> AdminError {
+    AdminError::new(Code::NoLeader, format!("{group} has no leader now"))
+        .hint(format!("chronikctl raft status --group {group}"))
 }
 
 /// What is the same for both ways to change a leader.

@@ -1,7 +1,7 @@
 //! What each path answers by HTTP: text for metrics and probes, JSON for everything else.
 
 use bytes::Bytes;
-use chronik_admin::{AdminError, METHODS, Method, openapi};
+use chronik_admin::{AdminError, Form, METHODS, Method, openapi};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
@@ -68,16 +68,17 @@ async fn call(state: &State, method: &Method, request: Request<Incoming>) -> Ans
             Err(refusal) => return refusal,
         },
     };
-    if method.is_stream {
-        return match mirror::events(&state.desk, &question) {
-            Ok(body) => answer_of(StatusCode::OK, "application/x-ndjson", body),
-            Err(refusal) => refuse(&refusal),
-        };
-    }
-    match mirror::call(&state.desk, method, question).await {
-        Ok(answer) => text(StatusCode::OK, "application/json", format!("{answer}\n")),
-        Err(refusal) => refuse(&refusal),
-    }
+    let answered = match method.form {
+        Form::Object => mirror::call(&state.desk, method, question)
+            .await
+            .map(|answer| text(StatusCode::OK, "application/json", format!("{answer}\n"))),
+        Form::Lines => mirror::events(&state.desk, &question)
+            .map(|body| answer_of(StatusCode::OK, "application/x-ndjson", body)),
+        Form::Bytes => mirror::file(state.desk.clone(), &question)
+            .await
+            .map(|body| answer_of(StatusCode::OK, "application/octet-stream", body)),
+    };
+    answered.unwrap_or_else(|refusal| refuse(&refusal))
 }
 
 async fn body(request: Request<Incoming>) -> Result<Bytes, Answer> {

@@ -5,7 +5,9 @@ use chronik_core::ids::GroupUid;
 use chronik_core::partition::producers::Producer;
 use tokio::sync::oneshot;
 
-use super::{Bounds, Broker, Description, GroupError, KeptState, ReadError, Sought, TrimError};
+use super::{
+    Bounds, Broker, Description, GroupError, KeptState, ReadError, Sought, Source, TrimError,
+};
 use crate::raft::event::{Event, Find, Position};
 
 /// The batch that holds the answer to a question about time.
@@ -118,9 +120,17 @@ impl Broker {
     }
 
     /// The state last kept, from whose offset on records have to be read.
-    pub async fn kept_state(&self, group: GroupUid) -> Result<KeptState, GroupError> {
+    pub async fn kept_state(
+        &self,
+        group: GroupUid,
+        source: Source,
+    ) -> Result<KeptState, GroupError> {
         let (reply, answer) = oneshot::channel();
-        self.shard.offer(Event::KeptState { group, reply });
+        self.shard.offer(Event::KeptState {
+            group,
+            source,
+            reply,
+        });
         answer.await.unwrap_or(Err(GroupError::Stopping))
     }
 

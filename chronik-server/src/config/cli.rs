@@ -13,6 +13,7 @@ use super::layers::Sources;
 use super::value::{Kind, Literal};
 use super::{Environment, SECTIONS, docs, nearest};
 use crate::guard::Ward;
+use crate::snapshots::restore::Wish;
 
 /// What the command line asks for.
 #[derive(Clone, Debug)]
@@ -21,10 +22,21 @@ pub enum Invocation {
     Serve(Sources),
     /// Say whether the configuration is valid.
     Check(Sources),
+    /// Make a data directory of snapshots.
+    Restore(Sources, Wish),
+    /// Say what a snapshot is, or whether it can be trusted.
+    Look(PathBuf, Look),
     /// Print a text and end.
     Print(Document),
     /// Watch a node.
     Guard(Ward),
+}
+
+/// What is wanted of a snapshot in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    Inspect,
+    Verify,
 }
 
 /// A text that is made from the tables of this program.
@@ -55,6 +67,17 @@ pub fn parse(
         None => Ok(Invocation::Serve(sources)),
         Some(("guard", guard)) => Ok(Invocation::Guard(ward(guard))),
         Some(("metrics", _)) => Ok(Invocation::Print(Document::MetricsReference)),
+        Some(("restore", restore)) => Ok(Invocation::Restore(sources, wish_of(restore))),
+        Some(("snapshot", snapshot)) => {
+            let (verb, chosen) = snapshot.subcommand().expect("clap requires a verb");
+            let look = match verb {
+                "verify" => Look::Verify,
+                _ => Look::Inspect,
+            };
+            let file = chosen.get_one::<PathBuf>("file");
+            let file = file.expect("clap requires the file").clone();
+            Ok(Invocation::Look(file, look))
+        }
         Some(("config", config)) => match config.subcommand() {
             Some(("check", _)) => Ok(Invocation::Check(sources)),
             Some(("explain", explain)) => explanation(explain).map(Invocation::Print),
@@ -76,6 +99,8 @@ pub(super) fn command() -> Command {
         .arg(config_file_argument())
         .args(definitions().map(flag))
         .subcommand(config_command())
+        .subcommand(restore_command())
+        .subcommand(snapshot_command())
         .subcommand(metrics_command())
         .subcommand(guard_command())
 }
@@ -142,6 +167,58 @@ fn config_command() -> Command {
                 .about("Say whether file, environment and flags make a valid configuration"),
         )
         .subcommand(Command::new("docs").about("Print the reference as Markdown"))
+}
+
+fn restore_command() -> Command {
+    let flag = |name: &'static str, help: &'static str| {
+        Arg::new(name)
+            .long(name)
+            .help(help)
+            .action(ArgAction::SetTrue)
+    };
+    Command::new("restore")
+        .about("Make a data directory of a snapshot, for a node that comes back or for a new cluster; prints JSON")
+        .arg(file_argument().num_args(1..).action(ArgAction::Append))
+        .arg(flag(
+            "new-cluster",
+            "All nodes are lost: begin a new cluster, without records, with one snapshot or one of each node",
+        ))
+        .arg(flag("dry-run", "Say what would be done, and do nothing"))
+}
+
+fn snapshot_command() -> Command {
+    Command::new("snapshot")
+        .about("Look at a snapshot in a file; prints JSON")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .subcommand(
+            Command::new("inspect")
+                .about("Say what is in it")
+                .arg(file_argument()),
+        )
+        .subcommand(
+            Command::new("verify")
+                .about("Say whether it can be trusted; exits 1 if not")
+                .arg(file_argument()),
+        )
+}
+
+fn file_argument() -> Arg {
+    Arg::new("file")
+        .value_name("FILE")
+        .help("A snapshot")
+        .required(true)
+        .value_parser(clap::value_parser!(PathBuf))
+}
+
+fn wish_of(matches: &ArgMatches) -> Wish {
+    let files = matches.get_many::<PathBuf>("file");
+    Wish {
+        files: files.expect("clap requires a file").cloned().collect(),
+        new_cluster: matches.get_flag("new-cluster"),
+        dry_run: matches.get_flag("dry-run"),
+    }
 }
 
 fn metrics_command() -> Command {

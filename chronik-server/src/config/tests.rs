@@ -23,6 +23,7 @@ fn load(
             .map(|(name, text)| ((*name).to_owned(), OsString::from(text)))
             .collect(),
         no_color: false,
+        chaos: chaos::Orders::default(),
     });
     layers.take_flags(
         flags

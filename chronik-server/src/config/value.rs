@@ -106,6 +106,17 @@ pub enum IoMode {
     Buffered,
 }
 
+/// How snapshots are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotCompression {
+    /// Fast, and small.
+    Zstd,
+    /// For tools that know nothing else.
+    Gzip,
+    /// Not at all.
+    None,
+}
+
 /// The shape of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -379,6 +390,25 @@ impl Value for IoMode {
             "auto" => Ok(Self::Auto),
             "direct" => Ok(Self::Direct),
             "buffered" => Ok(Self::Buffered),
+            _ => Err(ValueError::Form {
+                expected: Self::KIND.name,
+            }),
+        }
+    }
+}
+
+impl Value for SnapshotCompression {
+    const KIND: Kind = Kind {
+        name: "zstd, gzip or none",
+        placeholder: "CODEC",
+        literal: Literal::Quoted,
+    };
+
+    fn parse(text: &str) -> Result<Self, ValueError> {
+        match text {
+            "zstd" => Ok(Self::Zstd),
+            "gzip" => Ok(Self::Gzip),
+            "none" => Ok(Self::None),
             _ => Err(ValueError::Form {
                 expected: Self::KIND.name,
             }),

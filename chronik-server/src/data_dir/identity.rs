@@ -26,6 +26,8 @@ pub struct Identity {
     pub incarnation: u64,
     /// Who founded the cluster, if this node was one of them.
     pub founders: Vec<u32>,
+    /// The SHA-256 of the snapshot that the directory was restored from, if it was.
+    pub restored: Option<String>,
     /// Nodes that were empty when this one founded, by the number of their directories.
     pub seen: Vec<(u32, [u8; 16])>,
 }
@@ -34,23 +36,33 @@ impl Identity {
     /// A new node. Alone it is a cluster; among others it has to find out what it belongs to.
     pub(super) fn born(config: &Config) -> Self {
         let cluster_id = config.cluster.id.clone();
-        let newborn = Self {
-            cluster_id: String::new(),
-            node_id: config.node.id,
-            node_uuid: Uuid::new_v4().into_bytes(),
-            incarnation: 0,
-            founders: Vec::new(),
-            seen: Vec::new(),
-        };
         match config.cluster.nodes() {
             1 => Self {
                 cluster_id: cluster_id.unwrap_or_else(|| Uuid::new_v4().to_string()),
                 incarnation: 1,
                 founders: vec![config.node.id],
-                ..newborn
+                ..Self::nobody(config)
             },
-            _ => newborn,
+            _ => Self::nobody(config),
         }
+    }
+
+    /// A new directory of a node that belongs to nothing yet.
+    pub(crate) fn nobody(config: &Config) -> Self {
+        Self {
+            cluster_id: String::new(),
+            node_id: config.node.id,
+            node_uuid: Uuid::new_v4().into_bytes(),
+            incarnation: 0,
+            founders: Vec::new(),
+            restored: None,
+            seen: Vec::new(),
+        }
+    }
+
+    /// It was restored for a cluster that has not let it in yet.
+    pub(crate) fn is_expected(&self) -> bool {
+        self.incarnation == 0 && !self.cluster_id.is_empty()
     }
 
     /// Reads the identity of a directory that has one.
@@ -111,12 +123,14 @@ impl Identity {
              node_uuid = \"{}\"\n\
              incarnation = {}\n\
              founders = {:?}\n\
+             restored = \"{}\"\n\
              seen = {:?}\n",
             self.cluster_id.replace('\\', "\\\\").replace('"', "\\\""),
             self.node_id,
             Uuid::from_bytes(self.node_uuid),
             self.incarnation,
             self.founders,
+            self.restored.as_deref().unwrap_or_default(),
             self.seen.iter().map(seen_text).collect::<Vec<_>>(),
         )
     }
@@ -132,6 +146,7 @@ impl Identity {
                 .into_bytes(),
             incarnation: fields.number("incarnation")?,
             founders: fields.numbers("founders")?,
+            restored: fields.maybe_text("restored"),
             seen: fields
                 .texts("seen")?
                 .into_iter()
@@ -199,6 +214,12 @@ impl<'text> Fields<'text> {
         list.iter()
             .map(|value| number(value.get_ref()).ok_or(format!("`{name}` holds no numbers")))
             .collect()
+    }
+
+    /// What earlier versions did not write, or what is empty.
+    fn maybe_text(&self, name: &str) -> Option<String> {
+        let text = self.text(name).ok()?;
+        (!text.is_empty()).then(|| text.to_owned())
     }
 
     fn text(&self, name: &str) -> Result<&str, String> {

@@ -49,7 +49,7 @@ impl Lock {
     }
 }
 
-const FILE: &str = "lock";
+pub(super) const FILE: &str = "lock";
 
 fn pid_in(file: &mut File) -> Option<u32> {
     let mut text = String::new();

@@ -13,10 +13,10 @@ use chronik_fault::Fault;
 use chronik_wal::{Durable, Kind, Notice, Record, SegmentChange, Task, flags};
 use tracing::error;
 
-use super::Token;
 use super::records::{Ticket, batches_of, header_of};
 use super::replica::{Replica, State};
 use super::shard::Shard;
+use super::{Installed, Token};
 use crate::metrics::ProducePhase;
 
 /// The exit code of a node that can no longer keep its promises.
@@ -153,14 +153,20 @@ impl Shard {
             .get_mut(&group)
             .expect("only groups that are here act");
         replica.dirty = true;
+        if replica.keeps_state() {
+            self.state_log.note(&persist.entries);
+        }
         let mut records = Vec::with_capacity(persist.entries.len() + 2);
         let mut installed = None;
         if let Some(install) = &persist.install {
             let record = install_record(group, install, replica.records().map(|r| r.log()));
-            installed = Some(chronik_wal::Trim {
-                index: record.index,
-                term: record.term,
-                offset: record.base_offset,
+            installed = Some(Installed {
+                trim: chronik_wal::Trim {
+                    index: record.index,
+                    term: record.term,
+                    offset: record.base_offset,
+                },
+                begun: Instant::now(),
             });
             records.push(record);
             if let Some(state) = replica.records() {
@@ -223,12 +229,14 @@ impl Shard {
     fn durable(&mut self, task: Durable<Token>) {
         if let Token::Ready {
             group,
-            installed: Some(trim),
+            installed: Some(installed),
             ..
         } = task.token
             && self.replicas.contains_key(&group)
         {
-            self.index.reset(group.0, trim);
+            self.index.reset(group.0, installed.trim);
+            let latency = &self.metrics.raft.snapshot_apply_latency;
+            latency.observe(installed.begun.elapsed());
         }
         for (group, row) in task.rows {
             // A group may have been destroyed while its entries were on their way.
@@ -282,7 +290,7 @@ pub(super) fn answer_last(replicas: &mut HashMap<GroupUid, Replica>, durable: Ve
 }
 
 /// A snapshot in the log; `log` is what it made of the partition.
-fn install_record(group: GroupUid, install: &Install, log: Option<&Log>) -> Record {
+pub(super) fn install_record(group: GroupUid, install: &Install, log: Option<&Log>) -> Record {
     let mut record = Record::new(Kind::SnapshotInstall, group.0, install.encode());
     record.index = install.trim.index;
     record.term = install.trim.term;

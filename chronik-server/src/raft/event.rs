@@ -13,6 +13,7 @@ use chronik_core::partition::producers::{Producer, SequenceRefused};
 use chronik_core::partition::{Acks, BatchHeader};
 use tokio::sync::{Notify, oneshot};
 
+use super::capture::Captured;
 use super::compaction::{CleanLog, Surveyed};
 use super::gossip::Leads;
 use super::history::Change;
@@ -85,6 +86,11 @@ pub(crate) enum Event {
     Inspect {
         reply: oneshot::Sender<Inspection>,
     },
+    /// The first few of these groups as they are, for a snapshot.
+    Capture {
+        groups: Vec<GroupUid>,
+        reply: oneshot::Sender<Captured>,
+    },
     /// This node is about to lead a group because an operator wants it.
     Hold(GroupUid),
     /// Who of the other nodes lives, as far as is known here.
@@ -109,6 +115,7 @@ pub(crate) enum Event {
     },
     KeptState {
         group: GroupUid,
+        source: Source,
         reply: oneshot::Sender<Result<KeptState, GroupError>>,
     },
     Log(chronik_wal::Notice<super::Token>),
@@ -146,9 +153,10 @@ impl Event {
             Event::ProducerId { .. } | Event::ProducerIds(_) => EventKind::ProducerId,
             Event::Trim { .. } => EventKind::Trim,
             Event::Describe { .. } => EventKind::Describe,
-            Event::Inspect { .. } | Event::Sights { .. } | Event::History { .. } => {
-                EventKind::Inspect
-            }
+            Event::Inspect { .. }
+            | Event::Capture { .. }
+            | Event::Sights { .. }
+            | Event::History { .. } => EventKind::Inspect,
             Event::Transfer(_) | Event::Hold(_) => EventKind::Transfer,
             Event::Producers { .. } => EventKind::Producers,
             Event::KeepState { .. } => EventKind::KeepState,
@@ -198,6 +206,8 @@ pub enum Source {
     AnyReplica,
     /// Any: that was confirmed for this look.
     Confirmed,
+    /// The one here, with what it knows to be committed, whoever leads.
+    Own,
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -7,6 +7,7 @@ use chronik_core::ids::{GroupUid, NodeId};
 use chronik_inbox::Sender;
 use tokio::sync::oneshot;
 
+use super::capture::Captured;
 use super::compaction::CleanLog;
 use super::event::{AppendError, Event, Hint, ReadError};
 use super::gossip::Leads;
@@ -87,6 +88,14 @@ impl ShardHandle {
         let (reply, inspection) = oneshot::channel();
         self.offer(Event::Inspect { reply });
         inspection.await.ok()
+    }
+
+    /// The first few of these groups as they are; none if the shard ends or has too much to do.
+    pub(crate) async fn capture(&self, groups: &[GroupUid]) -> Option<Captured> {
+        let groups = groups.to_vec();
+        let (reply, captured) = oneshot::channel();
+        self.offer(Event::Capture { groups, reply });
+        captured.await.ok()
     }
 
     /// Who of the other nodes lives; none if the shard ends or has too much to do.

@@ -29,6 +29,15 @@ pub(super) struct Birth {
     pub(super) voters: Vec<ReplicaId>,
 }
 
+/// A replica that begins, and what the log says of it.
+pub(super) struct Begun {
+    pub(super) state: State,
+    /// Where its log begins.
+    pub(super) start: Trim,
+    /// What stands behind its creation, if more than that is known.
+    pub(super) records: Vec<Record>,
+}
+
 const BIRTH_VERSION: u8 = 2;
 /// Groups with a replica that catches up, of those that one node leads: moves wait for each other, so that clients do
 /// not wait for moves.
@@ -54,14 +63,16 @@ impl Shard {
                 self.destroy_group(group);
             }
             if let Some(replica) = self.replicas.get_mut(&group) {
-                replica.follow(partition);
-                continue;
-            }
-            if !partition.replicas.contains(&node) {
-                self.statuses.entry(group).or_default();
+                replica.follow(topic, partition);
                 continue;
             }
             let is_founder = partition.born.contains(&me);
+            // A new cluster begins with one node that has everything, until the others are there.
+            let has_all_of_it = is_founder && self.seeds.has(group);
+            if !partition.replicas.contains(&node) && !has_all_of_it {
+                self.statuses.entry(group).or_default();
+                continue;
+            }
             let birth = Birth {
                 topic: topic.id,
                 partition: number as u32,
@@ -73,7 +84,7 @@ impl Shard {
             };
             self.begin_replica(group, &birth, partition.replicas.clone());
             if let Some(replica) = self.replicas.get_mut(&group) {
-                replica.follow(partition);
+                replica.follow(topic, partition);
             }
         }
     }
@@ -85,45 +96,25 @@ impl Shard {
         birth: &Birth,
         preference: Vec<NodeId>,
     ) {
-        let start = match birth.voters.is_empty() {
-            true => Trim::default(),
-            false => Trim {
-                index: 1,
-                term: 1,
-                offset: 0,
-            },
+        let settings = self.settings.of_group(group, birth.replica);
+        let begun = self.seeds.take(group, &settings);
+        let begun = begun.unwrap_or_else(|| birth.begin(&settings));
+        let created_at = match begun.records.is_empty() {
+            true => begun.start,
+            // What follows says where the log begins.
+            false => Trim::default(),
         };
-        let record = Record {
-            index: start.index,
-            term: start.term,
+        let created = Record {
+            index: created_at.index,
+            term: created_at.term,
             ..Record::new(Kind::GroupCreate, group.0, birth.encode())
         };
         self.tasks.push(Task {
-            records: vec![record],
+            records: std::iter::once(created).chain(begun.records).collect(),
             token: Token::Noted,
         });
-        self.index.reset(group.0, start);
-        let voters: Vec<u64> = birth.voters.iter().map(|voter| voter.0).collect();
-        let settings = self.settings.of_group(group, birth.replica);
-        let state = match group {
-            GroupUid::META => {
-                let stored = match voters.is_empty() {
-                    true => Stored::empty(),
-                    false => Stored::new(voters),
-                };
-                let applied = stored.applied.max(stored.trim.index);
-                let group = Group::new(&settings, stored);
-                State::Meta(Box::new(Meta::new(group, Default::default(), applied)))
-            }
-            _ => {
-                let restore = match voters.is_empty() {
-                    true => Restore::joining(),
-                    false => Restore::born(voters),
-                };
-                State::Records(Box::new(Records::new(restore.into_replica(&settings))))
-            }
-        };
-        let mut replica = Replica::new(state, preference);
+        self.index.reset(group.0, begun.start);
+        let mut replica = Replica::new(begun.state, preference);
         replica.status = self.statuses.entry(group).or_default().clone();
         self.replicas.insert(group, replica);
         self.touch(group);
@@ -326,6 +317,42 @@ impl super::shard::Settings {
 }
 
 impl Birth {
+    /// A replica of a group that is born, or one that joins a group.
+    fn begin(&self, settings: &GroupSettings) -> Begun {
+        let voters: Vec<u64> = self.voters.iter().map(|voter| voter.0).collect();
+        let start = match voters.is_empty() {
+            true => Trim::default(),
+            false => Trim {
+                index: 1,
+                term: 1,
+                offset: 0,
+            },
+        };
+        let state = match settings.uid {
+            GroupUid::META => {
+                let stored = match voters.is_empty() {
+                    true => Stored::empty(),
+                    false => Stored::new(voters),
+                };
+                let applied = stored.applied.max(stored.trim.index);
+                let group = Group::new(settings, stored);
+                State::Meta(Box::new(Meta::new(group, Catalog::default(), applied)))
+            }
+            _ => {
+                let restore = match voters.is_empty() {
+                    true => Restore::joining(),
+                    false => Restore::born(voters),
+                };
+                State::Records(Box::new(Records::new(restore.into_replica(settings))))
+            }
+        };
+        Begun {
+            state,
+            start,
+            records: Vec::new(),
+        }
+    }
+
     pub(super) fn encode(&self) -> Bytes {
         let mut out = Writer::new();
         out.u8(BIRTH_VERSION)

@@ -7,6 +7,7 @@
 
 pub(crate) mod event;
 
+mod capture;
 mod catch_up;
 mod compaction;
 mod confirm;
@@ -24,14 +25,18 @@ mod reads;
 mod records;
 mod recovery;
 mod replica;
+mod seeds;
 mod shard;
 #[cfg(test)]
 mod tests;
 mod upkeep;
 
+use std::time::Instant;
+
 use chronik_core::group::Trim;
 use chronik_core::ids::GroupUid;
 
+pub(crate) use capture::StateLog;
 pub(crate) use compaction::CleanLog;
 pub(crate) use gossip::{Leads, News};
 pub(crate) use handle::ShardHandle;
@@ -41,11 +46,11 @@ pub(crate) use recovery::{Belong, MetaBirth, Start, Started, start};
 /// What a task in the log was for, told back when it is durable.
 #[derive(Debug)]
 pub(crate) enum Token {
-    /// A group's ready of this number, and where its log begins anew if it installs a snapshot.
+    /// A group's ready of this number, and what it installs if it begins anew.
     Ready {
         group: GroupUid,
         number: u64,
-        installed: Option<chronik_wal::Trim>,
+        installed: Option<Installed>,
     },
     /// The start of a log moved.
     Trimmed {
@@ -55,4 +60,12 @@ pub(crate) enum Token {
     },
     /// Nothing waits for it.
     Noted,
+}
+
+/// A snapshot of another node on its way into the log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Installed {
+    /// Where the group's log begins anew.
+    trim: chronik_wal::Trim,
+    begun: Instant,
 }

@@ -104,8 +104,15 @@ impl Shard {
             .collect())
     }
 
-    pub(super) fn kept_state(&self, group: GroupUid) -> Result<KeptState, GroupError> {
-        let (replica, records) = self.led(group)?;
+    pub(super) fn kept_state(
+        &self,
+        group: GroupUid,
+        source: Source,
+    ) -> Result<KeptState, GroupError> {
+        let (replica, records) = self.held(group)?;
+        if source == Source::Leader && !replica.serves() {
+            return Err(GroupError::NotLeader(replica.hint()));
+        }
         let bounds = Some(replica.bounds(records));
         Ok(match records.log().kept() {
             Some((offset, state)) => KeptState {
@@ -192,6 +199,9 @@ impl Shard {
             return Err(ReadError::UnknownGroup);
         };
         let leads = replica.group().is_leader();
+        if source == Source::Own {
+            return Ok((replica.bounds(records), records));
+        }
         if !leads && (source == Source::Leader || replica.group().leadership().leader == 0) {
             return Err(ReadError::NotLeader(replica.hint()));
         }
@@ -206,11 +216,16 @@ impl Shard {
         }
     }
 
-    fn led(&self, group: GroupUid) -> Result<(&Replica, &Records), GroupError> {
+    fn held(&self, group: GroupUid) -> Result<(&Replica, &Records), GroupError> {
         let replica = self.replicas.get(&group).ok_or(GroupError::Unknown)?;
-        let State::Records(records) = &replica.state else {
-            return Err(GroupError::Unknown);
-        };
+        match &replica.state {
+            State::Records(records) => Ok((replica, records)),
+            State::Meta(_) => Err(GroupError::Unknown),
+        }
+    }
+
+    fn led(&self, group: GroupUid) -> Result<(&Replica, &Records), GroupError> {
+        let (replica, records) = self.held(group)?;
         match replica.serves() {
             true => Ok((replica, records)),
             false => Err(GroupError::NotLeader(replica.hint())),

@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::info;
 
 use super::ShardHandle;
+use super::capture::StateLog;
 use super::catch_up::CatchUp;
 use super::compaction::Compaction;
 use super::confirm::Confirming;
@@ -35,11 +36,13 @@ use super::meta::{Meta, Proposals, decode_state};
 use super::peers::{Held, start_reading};
 use super::records::Records;
 use super::replica::{Replica, State};
+use super::seeds::{SeedError, Seeds};
 use super::shard::{Settings, Shard};
 use super::upkeep::Upkeep;
 use crate::broker::view::View;
 use crate::metrics::Metrics;
 use crate::peer::Peers;
+use crate::snapshots::{Restored, RestoredError};
 
 /// All that a shard needs to begin.
 pub(crate) struct Start {
@@ -60,6 +63,8 @@ pub(crate) struct Start {
     pub(crate) key_bytes: usize,
     pub(crate) min_insync_replicas: u32,
     pub(crate) snapshot_log_entries: u64,
+    /// A snapshot that this node was restored from, if it was.
+    pub(crate) restored: Option<Restored>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -93,6 +98,7 @@ pub(crate) struct Started {
     pub(crate) news: mpsc::Receiver<News>,
     pub(crate) health: watch::Receiver<Health>,
     pub(crate) thread: JoinHandle<()>,
+    pub(crate) state_log: Arc<StateLog>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +111,10 @@ pub(crate) enum StartError {
         #[source]
         source: WireError,
     },
+    #[error("the snapshot that the node was restored from cannot be used: restore it again")]
+    Restored(#[source] RestoredError),
+    #[error("the snapshot that the node was restored from cannot be used")]
+    Seeds(#[from] SeedError),
     #[error("the shard thread cannot be started")]
     Thread(#[source] std::io::Error),
 }
@@ -128,6 +138,8 @@ pub(crate) fn start(start: Start) -> Result<Started, StartError> {
     );
     let settings = settings(&start);
     let groups = recovered.groups.clone();
+    let seeds = seeds(&start, &groups, settings.max_batch_bytes)?;
+    let state_log = Arc::new(StateLog::default());
     let (sender, inbox) = chronik_inbox::inbox(INBOX_EVENTS);
     let notices = sender.clone();
     let metrics = start.metrics.clone();
@@ -182,6 +194,8 @@ pub(crate) fn start(start: Start) -> Result<Started, StartError> {
         history: History::default(),
         news,
         belong: None,
+        seeds,
+        state_log: state_log.clone(),
         starting: HashSet::new(),
         has_served: false,
         disk_full: false,
@@ -200,7 +214,21 @@ pub(crate) fn start(start: Start) -> Result<Started, StartError> {
         news: news_receiver,
         health: health_receiver,
         thread,
+        state_log,
     })
+}
+
+/// What groups begin with that the log does not know: nothing, unless the node was restored and never ran since.
+fn seeds(start: &Start, groups: &[RecoveredGroup], most: u32) -> Result<Seeds, StartError> {
+    let Some(restored) = &start.restored else {
+        return Ok(Seeds::default());
+    };
+    if groups.iter().any(|group| group.uid == GroupUid::META.0) {
+        restored.remove();
+        return Ok(Seeds::default());
+    }
+    let parts = restored.read().map_err(StartError::Restored)?;
+    Ok(Seeds::of(parts, most)?)
 }
 
 fn settings(start: &Start) -> Settings {
@@ -269,6 +297,7 @@ impl Shard {
         };
         self.belong = Some(belong);
         if !self.replicas.contains_key(&GroupUid::META) {
+            self.begin_seeded();
             let first_life = |node: &NodeId| ReplicaId::new(*node, 1);
             let birth = Birth {
                 topic: TopicId::ZERO,
@@ -278,6 +307,7 @@ impl Shard {
             };
             self.begin_replica(GroupUid::META, &birth, founders);
             self.starting.insert(GroupUid::META);
+            self.seeds = Seeds::default();
         }
         // What the catalog says comes before anybody asks. It is not older than any destruction in the log; groups that
         // it does not know were created after it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use chronik_core::catalog::{Catalog, Partition};
+use chronik_core::catalog::{Catalog, Partition, Topic};
 use chronik_core::group::eraftpb::{Entry, Message};
 use chronik_core::group::{Change, ChangeRefused, Fetch, Group, TransferRefused, Trim};
 use chronik_core::ids::{GroupUid, NodeId, ReplicaId};
@@ -26,6 +26,8 @@ pub(super) struct Replica {
     pub(super) preference: Vec<NodeId>,
     /// Nodes that held the group and destroyed what they had, and how often.
     pub(super) left: Vec<(NodeId, u32)>,
+    /// Its records are the state of something, like offsets of consumer groups.
+    is_internal: bool,
     /// The version of the catalog in which the move began that is under way.
     pub(super) moving: Option<u64>,
     /// Nodes that hold it once that move has arrived, and did not before.
@@ -60,6 +62,7 @@ impl Replica {
             status: Arc::default(),
             preference,
             left: Vec::new(),
+            is_internal: false,
             moving: None,
             coming: Vec::new(),
             flow: Flow::default(),
@@ -74,7 +77,8 @@ impl Replica {
     }
 
     /// What the catalog says of its partition.
-    pub(super) fn follow(&mut self, partition: &Partition) {
+    pub(super) fn follow(&mut self, topic: &Topic, partition: &Partition) {
+        self.is_internal = topic.internal;
         self.preference.clone_from(&partition.replicas);
         self.left.clone_from(&partition.left);
         self.moving = partition.is_moving().then_some(partition.moved_at);
@@ -86,6 +90,11 @@ impl Replica {
         let left = self.left.iter().find(|(other, _)| *other == node);
         let times = left.map_or(0, |(_, times)| *times);
         catalog.replica_on(node).again(times)
+    }
+
+    /// What it writes is what snapshots are about.
+    pub(super) fn keeps_state(&self) -> bool {
+        self.is_internal || matches!(self.state, State::Meta(_))
     }
 
     pub(super) fn group(&self) -> &Group {

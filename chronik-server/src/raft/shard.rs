@@ -17,6 +17,7 @@ use imbl::OrdMap;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Token;
+use super::capture::StateLog;
 use super::catch_up::CatchUp;
 use super::compaction::Compaction;
 use super::confirm::Confirming;
@@ -30,6 +31,7 @@ use super::peers::{Held, Job};
 use super::records::Ticket;
 use super::recovery::Belong;
 use super::replica::Replica;
+use super::seeds::Seeds;
 use super::upkeep::Upkeep;
 use crate::broker::view::{GroupStatus, View};
 use crate::metrics::{Metrics, Queue};
@@ -60,6 +62,9 @@ pub(super) struct Shard {
     pub(super) inbox: Inbox<Event>,
     /// What this node is in its cluster, once it has one.
     pub(super) belong: Option<Belong>,
+    /// What replicas begin with that are not here yet, on a node that was restored.
+    pub(super) seeds: Seeds,
+    pub(super) state_log: Arc<StateLog>,
     pub(super) replicas: HashMap<GroupUid, Replica>,
     pub(super) touched: Vec<GroupUid>,
     pub(super) orders: Vec<Order<Ticket>>,
@@ -195,6 +200,7 @@ impl Shard {
             } => self.trim_records(group, offset, reply),
             Event::Describe { groups, reply } => _ = reply.send(self.describe(&groups)),
             Event::Inspect { reply } => _ = reply.send(self.inspect()),
+            Event::Capture { groups, reply } => _ = reply.send(self.capture(&groups)),
             Event::Sights { reply } => _ = reply.send(self.elections.sights(Instant::now())),
             Event::History { reply } => _ = reply.send(self.history.changes()),
             Event::Hold(group) => self.keep_leading(group),
@@ -205,7 +211,11 @@ impl Shard {
                 offset,
                 state,
             } => self.keep_state(group, offset, state),
-            Event::KeptState { group, reply } => _ = reply.send(self.kept_state(group)),
+            Event::KeptState {
+                group,
+                source,
+                reply,
+            } => _ = reply.send(self.kept_state(group, source)),
             Event::Log(notice) => self.noticed(notice),
             Event::HandOver { reply } => self.hand_over(reply),
             Event::HandTo(wanted) => self.hand_to(wanted),

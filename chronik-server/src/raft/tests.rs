@@ -5,6 +5,7 @@ use chronik_core::catalog::{Catalog, Command, Origin, Proposal};
 use chronik_core::group::{Action, Group, Lag, Settings, Stored};
 use chronik_core::ids::{GroupUid, NodeId, ReplicaId, TopicId};
 use chronik_core::partition::{Acks, BatchHeader, Control, Order, Restore, batch};
+use chronik_fault::Planted;
 use chronik_wal::{RecoveredGroup, Trim};
 use proptest::prelude::*;
 use tokio::sync::oneshot;

@@ -5,7 +5,7 @@ use schemars::{JsonSchema, Schema};
 
 use super::{
     bundle, check, cluster, config, consume, context, explain, group, journal, leaders, node,
-    partition, produce, raft, rebalance, topic, version,
+    partition, produce, raft, rebalance, snapshot, topic, version,
 };
 use crate::exit::ErrorBody;
 use crate::mutate::Plan;
@@ -59,6 +59,7 @@ pub(crate) const COMMANDS: &[Entry] = &[
     read("raft history", "RaftHistory", Needs::Admin),
     write("raft step-down", "LeaderChange", Needs::Admin),
     write("raft transfer", "LeaderChange", Needs::Admin),
+    write("raft snapshot", "SnapshotList", Needs::Admin),
     read("leaders show", "LeaderShares", Needs::Kafka),
     write("leaders balance", "ItemList", Needs::Kafka),
     read("partition list", "PartitionList", Needs::Kafka),
@@ -83,6 +84,13 @@ pub(crate) const COMMANDS: &[Entry] = &[
     write("node drain", "OperationList", Needs::Admin),
     write("node undrain", "OperationList", Needs::Admin),
     destructive("node decommission", "NodeRemoved", Needs::Admin),
+    write("snapshot create", "SnapshotList", Needs::Admin),
+    read("snapshot list", "SnapshotList", Needs::Admin),
+    read("snapshot inspect", "SnapshotContent", Needs::Admin),
+    read("snapshot verify", "SnapshotVerification", Needs::Admin),
+    read("snapshot download", "SnapshotDownloaded", Needs::Admin),
+    destructive("snapshot delete", "SnapshotDeleted", Needs::Admin),
+    write("snapshot restore", "Restoration", Needs::Nothing),
     read("topic list", "TopicList", Needs::Kafka),
     read("topic describe", "Topic", Needs::Kafka),
     write("topic create", "ItemList", Needs::Kafka),
@@ -153,6 +161,21 @@ pub(crate) const KINDS: &[(&str, MakeSchema)] = &[
     ("RaftHistory", schema::<chronik_admin::v1::RaftHistory>),
     ("RaftStatus", schema::<chronik_admin::v1::RaftStatus>),
     ("Record", schema::<consume::Record<'static>>),
+    ("Restoration", schema::<chronik_admin::v1::Restoration>),
+    (
+        "SnapshotContent",
+        schema::<chronik_admin::v1::SnapshotContent>,
+    ),
+    (
+        "SnapshotDeleted",
+        schema::<chronik_admin::v1::SnapshotDeleted>,
+    ),
+    ("SnapshotDownloaded", schema::<snapshot::Downloaded>),
+    ("SnapshotList", schema::<chronik_admin::v1::SnapshotList>),
+    (
+        "SnapshotVerification",
+        schema::<chronik_admin::v1::SnapshotVerification>,
+    ),
     ("Throttle", schema::<chronik_admin::v1::Throttle>),
     ("Topic", schema::<topic::TopicDescription>),
     ("TopicConfig", schema::<topic::TopicConfig>),

@@ -23,6 +23,7 @@ pub(crate) mod produce;
 pub(crate) mod raft;
 pub(crate) mod rebalance;
 pub(crate) mod schema;
+pub(crate) mod snapshot;
 pub(crate) mod status;
 pub(crate) mod topic;
 pub(crate) mod version;
@@ -69,6 +70,7 @@ pub(crate) async fn run(session: &Session, command: &Command) -> Result<Said, Fa
         }
         Command::Events(args) => events::run(session, args).await.map(Said::Printed),
         Command::Tui(args) => crate::tui::run(session, args).await.map(Said::Printed),
+        Command::Snapshot(snapshot) => snapshot::run(session, snapshot).await.map(Said::from),
         Command::Topic(topic) => topic::run(session, topic).await.map(Said::from),
         Command::Group(group) => group::run(session, group).await.map(Said::from),
         Command::Produce(args) => produce::run(session, args).await,
@@ -93,6 +95,7 @@ pub(crate) fn is_read(command: &Command) -> bool {
         Command::Explain(_) | Command::Config(_) => true,
         Command::Raft(raft) => matches!(raft, raft::Raft::Status(_) | raft::Raft::History(_)),
         Command::Node(node) => matches!(node, node::Node::List(_) | node::Node::Describe(_)),
+        Command::Snapshot(snapshot) => snapshot::is_read(snapshot),
         Command::Topic(topic) => matches!(topic, topic::Topic::List(_) | topic::Topic::Describe(_)),
         Command::Group(group) => matches!(
             group,

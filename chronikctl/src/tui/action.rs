@@ -14,16 +14,42 @@ use crate::output::Tone;
 /// Something that can be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    StepDown { group: String },
-    Transfer { group: String, to: u64 },
-    Drain { node: u64 },
-    Undrain { node: u64 },
+    StepDown {
+        group: String,
+    },
+    Transfer {
+        group: String,
+        to: u64,
+    },
+    Drain {
+        node: u64,
+    },
+    Undrain {
+        node: u64,
+    },
+    /// Of one group by its leader, or of one node.
+    SnapshotGroup {
+        group: String,
+    },
+    SnapshotNode {
+        node: u64,
+    },
     Rebalance,
-    Throttle { rate: Rate },
-    Pause { operation: u64 },
-    Resume { operation: u64 },
-    Cancel { operation: u64 },
-    RollBack { operation: u64 },
+    Throttle {
+        rate: Rate,
+    },
+    Pause {
+        operation: u64,
+    },
+    Resume {
+        operation: u64,
+    },
+    Cancel {
+        operation: u64,
+    },
+    RollBack {
+        operation: u64,
+    },
 }
 
 impl Action {
@@ -36,6 +62,12 @@ impl Action {
             }
             Action::Drain { node } => format!("chronikctl node drain {node} --no-wait"),
             Action::Undrain { node } => format!("chronikctl node undrain {node} --no-wait"),
+            Action::SnapshotGroup { group } => {
+                format!("chronikctl raft snapshot --group {group} --no-wait")
+            }
+            Action::SnapshotNode { node } => {
+                format!("chronikctl snapshot create --node {node} --no-wait")
+            }
             Action::Rebalance => "chronikctl rebalance plan --save plan.json && \
                                   chronikctl rebalance apply plan.json --no-wait"
                 .to_owned(),
@@ -51,12 +83,21 @@ impl Action {
         }
     }
 
+    fn is_of_node(&self) -> bool {
+        matches!(
+            self,
+            Action::Drain { .. } | Action::Undrain { .. } | Action::SnapshotNode { .. }
+        )
+    }
+
     pub(crate) fn title(&self) -> String {
         match self {
             Action::StepDown { group } => format!("{group}: the leader steps down"),
             Action::Transfer { group, to } => format!("{group}: node {to} leads"),
             Action::Drain { node } => format!("drain node {node}: move everything away from it"),
             Action::Undrain { node } => format!("undrain node {node}: give it its share"),
+            Action::SnapshotGroup { group } => format!("{group}: its leader makes a snapshot"),
+            Action::SnapshotNode { node } => format!("node {node} makes a snapshot of its state"),
             Action::Rebalance => "rebalance: even out replicas and leaders".to_owned(),
             Action::Throttle { rate } => format!("throttle moves: {rate}"),
             Action::Pause { operation } => format!("operation {operation}: stand still"),
@@ -69,6 +110,15 @@ impl Action {
             }
         }
     }
+}
+
+/// What can be done with any node.
+fn of_node(node: u64) -> [Action; 3] {
+    [
+        Action::Drain { node },
+        Action::Undrain { node },
+        Action::SnapshotNode { node },
+    ]
 }
 
 impl State {
@@ -99,9 +149,12 @@ impl State {
                 group: group_name.clone(),
                 to: *node,
             }));
+            offered.push(Action::SnapshotGroup {
+                group: group_name.clone(),
+            });
         }
         if let Some(node) = self.node_in_question() {
-            offered.extend([Action::Drain { node }, Action::Undrain { node }]);
+            offered.extend(of_node(node));
         }
         if let Some(operation) = self.operation_in_question() {
             offered.push(pause_or_resume(operation));
@@ -115,11 +168,10 @@ impl State {
     /// What can be done with the selected Raft group, and with every node.
     pub(super) fn all_actions(&self) -> Vec<Action> {
         let mut actions = self.offered();
-        actions.retain(|action| !matches!(action, Action::Drain { .. } | Action::Undrain { .. }));
+        actions.retain(|action| !action.is_of_node());
         if self.refusal().is_none() {
             let nodes = self.data().cluster.nodes.iter().map(|row| row.node_id);
-            actions
-                .extend(nodes.flat_map(|node| [Action::Drain { node }, Action::Undrain { node }]));
+            actions.extend(nodes.flat_map(of_node));
         }
         actions
     }

@@ -20,6 +20,7 @@ use super::state::Event;
 use crate::cli::Consent;
 use crate::clock;
 use crate::commands::group::{describe, list};
+use crate::commands::snapshot::{self, Patience};
 use crate::commands::{events, node, raft, rebalance};
 use crate::exit::Failure;
 use crate::mutate::CHANGE;
@@ -278,6 +279,14 @@ async fn carry_out(
         Action::Transfer { group, to } => raft::hand_over(session, group, Some(*to), consent).await,
         Action::Drain { node } => node::drain_now(session, *node, consent).await,
         Action::Undrain { node } => node::fill_now(session, *node, consent).await,
+        Action::SnapshotGroup { group } => {
+            let patience = Patience::none(consent);
+            snapshot::create(session, None, Some(group), &patience).await
+        }
+        Action::SnapshotNode { node } => {
+            let patience = Patience::none(consent);
+            snapshot::create(session, Some(*node), None, &patience).await
+        }
         Action::Rebalance => rebalance::balance_now(session, consent).await,
         Action::Throttle { rate } => rebalance::throttle_now(session, *rate, consent).await,
         Action::Pause { operation } => rebalance::pause_now(session, *operation, consent).await,

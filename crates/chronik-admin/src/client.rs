@@ -20,6 +20,7 @@ use crate::v1::cluster_client::ClusterClient;
 use crate::v1::node_client::NodeClient;
 use crate::v1::placement_client::PlacementClient;
 use crate::v1::raft_client::RaftClient;
+use crate::v1::snapshots_client::SnapshotsClient;
 use crate::v1::topics_client::TopicsClient;
 
 /// How long things may take.
@@ -109,6 +110,11 @@ impl Client {
 
     pub fn placement(&self) -> PlacementClient<Channel> {
         PlacementClient::with_origin(self.channel.clone(), self.origin.clone())
+            .max_decoding_message_size(MAX_ANSWER_BYTES)
+    }
+
+    pub fn snapshots(&self) -> SnapshotsClient<Channel> {
+        SnapshotsClient::with_origin(self.channel.clone(), self.origin.clone())
             .max_decoding_message_size(MAX_ANSWER_BYTES)
     }
 

@@ -11,7 +11,7 @@ mod openapi;
 mod tests;
 
 pub use error::{AdminError, Code};
-pub use methods::{Impact, METHODS, Method, Role, Verb};
+pub use methods::{Form, Impact, METHODS, Method, Role, Verb};
 pub use openapi::document as openapi;
 
 /// What `proto/chronik/admin/v1/admin.proto` says, as Rust.

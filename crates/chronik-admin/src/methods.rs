@@ -31,6 +31,17 @@ pub enum Role {
     Admin,
 }
 
+/// What an answer looks like by HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// One object.
+    Object,
+    /// One object after the other, a line each.
+    Lines,
+    /// A file as it is.
+    Bytes,
+}
+
 /// One method of the contract.
 #[derive(Clone, Copy, Debug)]
 pub struct Method {
@@ -39,8 +50,7 @@ pub struct Method {
     pub verb: Verb,
     pub path: &'static str,
     pub impact: Impact,
-    /// It answers with one object after the other, a line each by HTTP.
-    pub is_stream: bool,
+    pub form: Form,
     pub role: Role,
     pub summary: &'static str,
     pub request: fn() -> Schema,
@@ -74,7 +84,7 @@ pub const METHODS: &[Method] = &[
         "Whether everything is as it should be, and if not, what is not.",
     ),
     Method {
-        is_stream: true,
+        form: Form::Lines,
         ..read::<v1::EventsRequest, v1::ClusterEvent>(
             "Cluster",
             "Events",
@@ -182,6 +192,45 @@ pub const METHODS: &[Method] = &[
         "/v1/topics/describe",
         "One topic with all its partitions.",
     ),
+    read::<v1::SnapshotListRequest, v1::SnapshotList>(
+        "Snapshots",
+        "List",
+        "/v1/snapshots",
+        "What every node keeps and makes, the silent nodes included.",
+    ),
+    read::<v1::SnapshotInspectRequest, v1::SnapshotContent>(
+        "Snapshots",
+        "Inspect",
+        "/v1/snapshots/inspect",
+        "What is in a snapshot, group by group.",
+    ),
+    read::<v1::SnapshotVerifyRequest, v1::SnapshotVerification>(
+        "Snapshots",
+        "Verify",
+        "/v1/snapshots/verify",
+        "Reads a snapshot to its end, and says whether it can be trusted.",
+    ),
+    Method {
+        form: Form::Bytes,
+        ..read::<v1::SnapshotDownloadRequest, v1::SnapshotChunk>(
+            "Snapshots",
+            "Download",
+            "/v1/snapshots/download",
+            "The file of a snapshot, from its first byte to its last.",
+        )
+    },
+    write::<v1::SnapshotCreateRequest, v1::SnapshotList>(
+        "Snapshots",
+        "Create",
+        "/v1/snapshots/create",
+        "Begins a snapshot on every node, on one, or of one group; the list says what becomes of it.",
+    ),
+    write::<v1::SnapshotDeleteRequest, v1::SnapshotDeleted>(
+        "Snapshots",
+        "Delete",
+        "/v1/snapshots/delete",
+        "Removes a snapshot for good.",
+    ),
 ];
 
 impl Method {
@@ -203,7 +252,7 @@ const fn read<Q: JsonSchema, A: JsonSchema>(
         verb: Verb::Get,
         path,
         impact: Impact::Read,
-        is_stream: false,
+        form: Form::Object,
         role: Role::Viewer,
         summary,
         request: schema::<Q>,

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::error::{AdminError, Code};
-use crate::methods::{METHODS, Method, Verb};
+use crate::methods::{Form, METHODS, Method, Verb};
 
 /// The whole document, in OpenAPI 3.1.
 pub fn document(version: &str) -> Value {
@@ -67,16 +67,26 @@ fn parameters(request: &Value) -> Value {
 
 fn responses(method: &Method) -> Value {
     let mut responses = Map::new();
-    let (description, form) = match method.is_stream {
-        true => (
+    let (description, form, schema) = match method.form {
+        Form::Lines => (
             "One object in each line, for as long as the caller listens.",
             "application/x-ndjson",
+            (method.response)().to_value(),
         ),
-        false => ("The answer.", "application/json"),
+        Form::Object => (
+            "The answer.",
+            "application/json",
+            (method.response)().to_value(),
+        ),
+        Form::Bytes => (
+            "The file.",
+            "application/octet-stream",
+            json!({ "type": "string", "format": "binary" }),
+        ),
     };
     let answer = json!({
         "description": description,
-        "content": { form: { "schema": (method.response)() } },
+        "content": { form: { "schema": schema } },
     });
     responses.insert("200".to_owned(), answer);
     let refusal = json!({

@@ -6,6 +6,7 @@ mod moves;
 mod raft;
 mod reasons;
 mod records;
+mod snapshots;
 mod view;
 mod words;
 

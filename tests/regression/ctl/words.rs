@@ -52,6 +52,10 @@ fn answers_have_the_form_that_their_schema_says() {
         &["node", "log-level", "2", "info", "--yes"],
         &["topic", "list"],
         &["topic", "describe", "orders"],
+        &["snapshot", "create", "--yes"],
+        &["raft", "snapshot", "--group", "meta", "--yes"],
+        &["snapshot", "list"],
+        &["snapshot", "inspect", "1/7"],
         &["topic", "create", "more", "--yes"],
         &["topic", "config", "orders"],
         &["topic", "describe", "nothing"],
@@ -147,6 +151,8 @@ fn words_that_make_no_sense_end_with_two() {
         &["rebalance", "pause"],
         &["rebalance", "verify", "no-such-plan.json"],
         &["rebalance", "diff", "no-such-plan.json"],
+        &["snapshot", "delete", "backup.snap"],
+        &["snapshot", "restore", "backup.snap", "--data-dir", "d"],
     ];
     for line in lines {
         let ended = run(command(&dir).args(line), &dir);

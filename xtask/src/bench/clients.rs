@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::cell::{Cell, median};
 use super::loader::Loader;
 use super::rounds::turn;
+use super::store;
 use super::tools::{self, children_cpu};
 use super::verdict::{self, Check};
-use super::store;
 use crate::error::XtaskError;
 use crate::{Outcome, output, step};
 

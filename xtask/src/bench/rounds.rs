@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use chronik_local::{Cluster, Store};
 use chronik_local::contender::{Contender, Cost};
+use chronik_local::{Cluster, Store};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;

@@ -7,13 +7,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use chronik_local::contender::{Contender, Kind};
-use chronik_local::{LocalError, Store, wait};
+use chronik_local::{LocalError, wait};
 use clap::Args;
 use serde_json::Value;
 
 use super::loader::{Loader, ended};
-use super::verdict::{self, Check};
 use super::store;
+use super::verdict::{self, Check};
 use crate::error::XtaskError;
 use crate::{Outcome, output, step};
 

@@ -16,7 +16,7 @@ fn wanted() -> BTreeMap<GroupUid, Wanted> {
     BTreeMap::from([(GROUP, wanted)])
 }
 
-fn snapshot(node: u64, role: &str, term: u64, leader: Option<u64>) -> Snapshot {
+fn snapshot(node: u64, role: &str, term: u64, leader: Option<u64>) -> NodeWords {
     let progress = |node_id| Progress {
         node_id,
         active: true,
@@ -36,7 +36,7 @@ fn snapshot(node: u64, role: &str, term: u64, leader: Option<u64>) -> Snapshot {
         },
         ..RaftView::default()
     };
-    Snapshot {
+    NodeWords {
         status: Some(NodeStatus {
             node_id: node,
             ready: true,
@@ -54,7 +54,7 @@ fn problems(words: &Words<'_>) -> Vec<String> {
     groups(&wanted(), words, None).remove(0).problems
 }
 
-fn row(node_id: u64, snapshot: Option<&Snapshot>) -> NodeRow {
+fn row(node_id: u64, snapshot: Option<&NodeWords>) -> NodeRow {
     NodeRow {
         node_id,
         reachable: snapshot.is_some(),
@@ -199,7 +199,7 @@ fn a_move_is_no_problem_and_hides_none() {
     };
     let view = one.replicas[0].view.as_mut().unwrap();
     view.progress.push(copies);
-    let problems = |one: &Snapshot, second: Result<(), &'static str>| {
+    let problems = |one: &NodeWords, second: Result<(), &'static str>| {
         let words = Words::from([
             (NodeId(1), Ok(one)),
             (NodeId(2), second.map(|()| &others[0])),

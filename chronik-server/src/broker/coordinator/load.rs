@@ -12,6 +12,8 @@ use crate::broker::{Broker, FetchLimits, Fetched, GroupError, ReadError, ReadPar
 const READ_BYTES: usize = 4 << 20;
 /// Between two attempts on a partition whose leader is not ready. Nobody tells when it is.
 const EARLY_PAUSE: Duration = Duration::from_millis(10);
+/// How often the records after a kept state may go before they were read.
+const ATTEMPTS: usize = 3;
 
 /// A partition's groups as the log tells them, up to `next_offset`.
 pub(super) struct Loaded {
@@ -21,7 +23,7 @@ pub(super) struct Loaded {
 
 /// Why a partition cannot serve yet.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum LoadError {
+pub(crate) enum LoadError {
     #[error(transparent)]
     Group(#[from] GroupError),
     #[error("the kept state cannot be used: {0}")]
@@ -32,6 +34,29 @@ pub(super) enum LoadError {
     Stuck(i64),
     #[error("it took longer than {0:?}")]
     TimedOut(Duration),
+}
+
+/// From which replica a partition is read, and in which epoch.
+#[derive(Clone, Copy)]
+struct Reading {
+    source: Source,
+    epoch: Option<i32>,
+}
+
+/// What the replica here knows of a partition's groups, whoever leads it.
+pub(crate) async fn image(broker: &Broker, group: GroupUid) -> Result<Image, LoadError> {
+    let reading = Reading {
+        source: Source::Own,
+        epoch: None,
+    };
+    let mut attempts = 1;
+    loop {
+        match read_all(broker, group, reading).await {
+            // A newer state was kept meanwhile, and what was to be read is gone.
+            Err(LoadError::Read(ReadError::OutOfRange(_))) if attempts < ATTEMPTS => attempts += 1,
+            loaded => return Ok(loaded?.image),
+        }
+    }
 }
 
 /// Reads one partition; `epoch` is the one this node leads it in.
@@ -53,16 +78,20 @@ async fn read_when_ready(
     group: GroupUid,
     epoch: i32,
 ) -> Result<Loaded, LoadError> {
+    let reading = Reading {
+        source: Source::Leader,
+        epoch: Some(epoch),
+    };
     loop {
-        match read_all(broker, group, epoch).await {
+        match read_all(broker, group, reading).await {
             Err(error) if error.is_early() => tokio::time::sleep(EARLY_PAUSE).await,
             result => return result,
         }
     }
 }
 
-async fn read_all(broker: &Broker, group: GroupUid, epoch: i32) -> Result<Loaded, LoadError> {
-    let kept = broker.kept_state(group).await?;
+async fn read_all(broker: &Broker, group: GroupUid, reading: Reading) -> Result<Loaded, LoadError> {
+    let kept = broker.kept_state(group, reading.source).await?;
     let image = kept
         .state
         .as_deref()
@@ -74,7 +103,7 @@ async fn read_all(broker: &Broker, group: GroupUid, epoch: i32) -> Result<Loaded
         next_offset: kept.offset,
     };
     loop {
-        let fetched = read(broker, group, epoch, loaded.next_offset).await?;
+        let fetched = read(broker, group, reading, loaded.next_offset).await?;
         if loaded.next_offset >= fetched.bounds.high_watermark {
             return Ok(loaded);
         }
@@ -89,17 +118,17 @@ async fn read_all(broker: &Broker, group: GroupUid, epoch: i32) -> Result<Loaded
 async fn read(
     broker: &Broker,
     group: GroupUid,
-    epoch: i32,
+    reading: Reading,
     offset: i64,
 ) -> Result<Fetched, ReadError> {
     let partition = ReadPartition {
         group,
         offset,
         max_bytes: READ_BYTES,
-        expected_epoch: Some(epoch),
+        expected_epoch: reading.epoch,
     };
     let limits = FetchLimits {
-        source: Source::Leader,
+        source: reading.source,
         min_bytes: 0,
         max_bytes: READ_BYTES,
         max_wait: Duration::ZERO,

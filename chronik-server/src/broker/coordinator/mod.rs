@@ -20,6 +20,7 @@ use chronik_core::consumer_group::Config;
 use tokio::sync::mpsc;
 
 pub use handle::CoordinatorHandle;
+pub(crate) use load::{LoadError, image};
 pub use placement::OFFSETS_TOPIC;
 pub use task::Coordinators;
 

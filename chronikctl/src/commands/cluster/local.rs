@@ -73,6 +73,25 @@ pub(super) fn stop(pids: &[u32]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The server's program: the one that is named, or beside this program, or on the PATH.
+pub(crate) fn server_program(session: &Session, named: Option<&Path>) -> Result<PathBuf, Failure> {
+    if let Some(program) = named {
+        return Ok(program.to_owned());
+    }
+    let own = std::env::current_exe().ok();
+    let beside = own.as_deref().and_then(Path::parent).map(Path::to_path_buf);
+    let places = beside
+        .into_iter()
+        .chain(session.settings.paths.programs.iter().cloned());
+    let mut found = places
+        .map(|place| place.join("chronik-server"))
+        .filter(|file| file.is_file());
+    found.next().ok_or_else(|| {
+        Failure::usage("chronik-server is neither beside this program nor on the PATH")
+            .hint("name it with --program FILE")
+    })
+}
+
 impl Place {
     pub(super) fn directory(&self, session: &Session) -> PathBuf {
         let named = || session.settings.paths.clusters.join(&self.name);

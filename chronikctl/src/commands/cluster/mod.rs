@@ -11,7 +11,7 @@ use crate::exit::Failure;
 use crate::output::Answer;
 use crate::session::Session;
 
-pub(crate) use local::LocalCluster;
+pub(crate) use local::{LocalCluster, server_program};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Cluster {

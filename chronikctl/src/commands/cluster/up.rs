@@ -61,7 +61,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failur
         Some(known) => known.nodes.iter().map(LocalNode::doors).collect(),
         None => free_doors(args.nodes)?,
     };
-    let program = program(session, args)?;
+    let program = local::server_program(session, args.program.as_deref())?;
     let options = ChronikOptions::new(program, &directory);
     let launches = match doors.as_slice() {
         [one] => vec![options.launch(*one).map_err(unstarted)?],
@@ -174,24 +174,6 @@ fn free_doors(nodes: u16) -> Result<Vec<Doors>, Failure> {
                 .collect()
         }
     }
-}
-
-fn program(session: &Session, args: &Args) -> Result<PathBuf, Failure> {
-    if let Some(program) = &args.program {
-        return Ok(program.clone());
-    }
-    let own = std::env::current_exe().ok();
-    let beside = own.as_deref().and_then(Path::parent).map(Path::to_path_buf);
-    let places = beside
-        .into_iter()
-        .chain(session.settings.paths.programs.iter().cloned());
-    let mut found = places
-        .map(|place| place.join("chronik-server"))
-        .filter(|file| file.is_file());
-    found.next().ok_or_else(|| {
-        Failure::usage("chronik-server is neither beside this program nor on the PATH")
-            .hint("chronikctl cluster up --program FILE")
-    })
 }
 
 async fn await_ready(node: &LocalNode, launch: &Launch, until: Instant) -> Result<(), Failure> {

@@ -3,6 +3,7 @@
 mod change_leader;
 mod evidence;
 mod history;
+mod snapshot;
 pub(crate) mod status;
 
 use clap::Subcommand;
@@ -34,6 +35,11 @@ pub(crate) enum Raft {
     /// The leader of a group hands over to a node
     #[command(after_help = "Examples:\n  chronikctl raft transfer --group orders/3 --to 2")]
     Transfer(change_leader::Transfer),
+    /// The leader of a group writes down its state, or another node does
+    #[command(
+        after_help = "Examples:\n  chronikctl raft snapshot --group meta --yes\n  chronikctl raft snapshot --group orders/3 --node 2 --dry-run"
+    )]
+    Snapshot(snapshot::Args),
 }
 
 pub(crate) async fn run(session: &Session, raft: &Raft) -> Result<Answer, Failure> {
@@ -42,5 +48,6 @@ pub(crate) async fn run(session: &Session, raft: &Raft) -> Result<Answer, Failur
         Raft::History(args) => history::run(session, args).await,
         Raft::StepDown(args) => change_leader::step_down(session, args).await,
         Raft::Transfer(args) => change_leader::transfer(session, args).await,
+        Raft::Snapshot(args) => snapshot::run(session, args).await,
     }
 }

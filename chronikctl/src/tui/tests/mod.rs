@@ -387,6 +387,11 @@ fn nodes_are_drained_and_filled_on_the_way_of_the_command() {
         press(&mut state, "\n"),
         [Effect::Plan(Action::Undrain { node: 2 })]
     );
+    press(&mut state, "\x1b\nAjj");
+    assert_eq!(
+        press(&mut state, "\n"),
+        [Effect::Plan(Action::SnapshotNode { node: 2 })]
+    );
     // A replica's row is about its node too.
     press(&mut state, "\x1b2j\nA");
     let shown = text(&state);

@@ -5,6 +5,7 @@
 pub mod command;
 mod moves;
 pub mod name;
+mod reborn;
 pub mod topic_config;
 
 #[cfg(test)]

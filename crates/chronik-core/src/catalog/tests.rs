@@ -626,3 +626,52 @@ proptest! {
         let _ = Catalog::decode(&bytes);
     }
 }
+
+#[test]
+fn a_new_cluster_begins_on_one_node_and_grows_to_what_was() {
+    let mut catalog = Catalog::default();
+    catalog.apply(Command::Found {
+        cluster_id: "old".to_owned(),
+        voters: vec![NodeId(1), NodeId(2), NodeId(3)],
+    });
+    let mut orders = topic("orders", 0);
+    orders.partitions = vec![
+        vec![NodeId(3), NodeId(1), NodeId(2)],
+        vec![NodeId(4), NodeId(5)],
+        vec![NodeId(2), NodeId(3)],
+    ];
+    catalog.apply(Command::CreateTopics(vec![orders]));
+    let Outcome::ProducerIds { first: last_before } =
+        catalog.apply(Command::TakeProducerIds { count: 1 })
+    else {
+        panic!("ids were taken")
+    };
+    let nodes = [NodeId(1), NodeId(2), NodeId(3)];
+    let mut reborn = catalog.reborn("new", NodeId(1), &nodes);
+    assert_eq!(Catalog::decode(&reborn.encode()).unwrap(), reborn);
+    assert_eq!(
+        (&*reborn.cluster_id, reborn.version, reborn.nodes.len()),
+        ("new", catalog.version + 1, 0)
+    );
+    assert_eq!(reborn.meta_voters, nodes);
+    let partitions = &reborn.topic("orders").unwrap().partitions;
+    assert!(partitions.iter().all(|partition| {
+        partition.born == [ReplicaId::new(NodeId(1), 1)] && partition.holders().contains(&NodeId(1))
+    }));
+    assert_eq!(partitions[0].replicas, [NodeId(3), NodeId(1), NodeId(2)]);
+    assert!(!partitions[0].is_moving());
+    assert_eq!(partitions[1].replicas.len(), 2);
+    assert_eq!(partitions[2].removing(), [NodeId(1)]);
+    // Every node is admitted into its first life, and the founder into its second one if it was wiped.
+    let mut admit = |node| {
+        let directory = [7; 16];
+        let node = NodeId(node);
+        reborn.apply(Command::Admit { node, directory })
+    };
+    assert_eq!(admit(2), Outcome::Admitted { incarnation: 1 });
+    assert_eq!(admit(1), Outcome::Admitted { incarnation: 2 });
+    let Outcome::ProducerIds { first } = reborn.apply(Command::TakeProducerIds { count: 1 }) else {
+        panic!("ids were taken")
+    };
+    assert!(first > last_before + 1000);
+}

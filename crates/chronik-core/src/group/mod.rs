@@ -467,21 +467,26 @@ impl Group {
         self.clamp_progress(peer);
     }
 
-    /// Offers a snapshot after which the log continues with the entry behind `index`, to one peer that needs it: a
-    /// data group's trim point, or the index that the state of a state group is as of.
-    pub fn offer_snapshot(&mut self, index: u64, state: Bytes) {
+    /// A snapshot after which the log continues with the entry behind `index`: a data group's trim point, or the index
+    /// that the state of a state group is as of. None if the log was trimmed since that state was made.
+    pub fn snapshot(&self, index: u64, state: Bytes) -> Option<Install> {
         let applied = self.node.raft.raft_log.applied;
         assert!(index <= applied, "what is not applied is in no snapshot");
-        let Some(term) = self.term_of(index).filter(|_| index >= self.trim().index) else {
-            // The log was trimmed while the state was made: the peer will ask again.
-            return;
-        };
+        let term = self.term_of(index).filter(|_| index >= self.trim().index)?;
         let trim = Trim { index, term };
-        let install = Install {
+        Some(Install {
             trim,
             members: self.members(),
             members_as_of: self.members_as_of.max(trim.index),
             state,
+        })
+    }
+
+    /// Offers a [snapshot](Group::snapshot) to one peer that needs it.
+    pub fn offer_snapshot(&mut self, index: u64, state: Bytes) {
+        let Some(install) = self.snapshot(index, state) else {
+            // The peer will ask again.
+            return;
         };
         self.node.mut_store().offer(install);
         for peer in self.peers() {

@@ -91,6 +91,11 @@ impl Log {
         self.high_watermark
     }
 
+    /// Where leader epochs began, oldest first.
+    pub fn epochs(&self) -> &[EpochStart] {
+        &self.epochs
+    }
+
     pub fn producers(&self) -> &Producers {
         &self.producers
     }
@@ -354,6 +359,21 @@ impl Log {
         };
         input.end()?;
         Ok(log)
+    }
+
+    /// The log of a partition whose records are all gone: it goes on at `end_offset`. Who wrote them is forgotten, too:
+    /// a batch that is sent again would be taken for one that is there.
+    pub fn without_records(end_offset: i64, last_epoch: Option<i32>, kept: Option<Bytes>) -> Log {
+        let epoch = last_epoch.map(|epoch| EpochStart { epoch, offset: 0 });
+        Log {
+            start_offset: end_offset,
+            first_entry_offset: end_offset,
+            end_offset,
+            high_watermark: end_offset,
+            epochs: epoch.into_iter().collect(),
+            kept: kept.map(|state| (end_offset, state)),
+            ..Log::default()
+        }
     }
 
     pub fn encode(&self, out: &mut Writer) {

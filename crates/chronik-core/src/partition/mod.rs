@@ -12,6 +12,6 @@ mod tests;
 
 pub use batch::{BatchError, BatchHeader};
 pub use control::Control;
-pub use log::{Appended, Log, Refused};
+pub use log::{Appended, EpochStart, Log, Refused};
 pub use replica::{Acks, Answer, Order, Replica};
 pub use restore::Restore;

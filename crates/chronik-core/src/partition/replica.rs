@@ -14,8 +14,8 @@ use super::batch::{self, BatchHeader};
 use super::control::Control;
 use super::log::{Appended, Log, Refused};
 use crate::group::{
-    Action, Change, ChangeRefused, Fetch, Group, Leadership, Persist, ProposeRefused, Settings,
-    TransferRefused, Trim,
+    Action, Change, ChangeRefused, Fetch, Group, Install, Leadership, Persist, ProposeRefused,
+    Settings, TransferRefused, Trim,
 };
 use crate::wire::Writer;
 
@@ -242,6 +242,12 @@ impl<T> Replica<T> {
         self.group.stored().encode(&mut out);
         self.log.encode(&mut out);
         out.finish()
+    }
+
+    /// What another replica would need to begin here; none as long as this one knows nothing of the group.
+    pub fn snapshot(&self) -> Option<Install> {
+        let state = self.log.snapshot(self.group.committed());
+        self.group.snapshot(self.group.trim().index, state)
     }
 
     fn propose_arrived(&mut self, out: &mut Vec<Order<T>>) {

@@ -1,5 +1,6 @@
 //! Kafka's rules for idempotent producers, epochs and trimming.
 
+use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::batch::{self, BatchHeader, HEADER_LEN};
@@ -221,4 +222,21 @@ proptest! {
         let _ = batch::each(&bytes).count();
         let _ = Log::decode(&mut Reader::new(&bytes));
     }
+}
+
+#[test]
+fn a_log_without_records_goes_on_where_they_ended() {
+    let mut log = Log::without_records(40, Some(6), Some(Bytes::from_static(b"groups")));
+    let installed = Log::installed(&log.snapshot(9)).unwrap();
+    assert_eq!(
+        (installed.start_offset(), installed.high_watermark()),
+        (40, 40)
+    );
+    assert_eq!(installed.kept(), log.kept());
+    assert_eq!(installed.epoch_end(6), Some((6, 40)));
+    // What was confirmed before is gone: sent again it is new.
+    let mut batch = header(5, 0, 17, 1);
+    batch.leader_epoch = 7;
+    let again = append(&mut log, batch).unwrap();
+    assert_eq!(again, Appended::At { base_offset: 40 });
 }

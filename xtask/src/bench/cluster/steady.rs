@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use chronik_local::Store;
 use chronik_local::contender::Contender;
-use chronik_local::{Store, target_dir};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
