@@ -20,7 +20,7 @@ use crate::chaos;
 use definition::config_table;
 
 pub use definition::{ChangeNeeds, Definition, Section};
-pub use layers::{ConfigError, Loaded, Origin, Problem, Sources};
+pub use layers::{ConfigError, Loaded, Origin, Problem, Setting, Sources};
 pub use value::{
     Endpoint, IoMode, LogFilter, LogFormat, Peer, Size, SnapshotCompression, ValueError,
 };

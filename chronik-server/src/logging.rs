@@ -1,19 +1,22 @@
 //! What the server says on standard error: human on a terminal, JSON otherwise.
 
+mod digest;
+
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal};
 use std::panic::{self, PanicHookInfo};
-
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::error;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry};
 
 use crate::config::{Log, LogFilter, LogFormat, ValueError};
+
+pub use digest::{Complaint, Digest};
 
 /// Starts logging, for the whole process and once. A panic becomes a log line like any other.
 pub fn start(log: &Log, no_color: bool) -> LogControl {
@@ -30,20 +33,25 @@ pub fn start(log: &Log, no_color: bool) -> LogControl {
         lines.json().flatten_event(true).boxed()
     };
     let (filter, handle) = reload::Layer::new(log.level.targets());
+    let digest = Arc::new(Digest::default());
+    let remember = digest::Remember(digest.clone()).with_filter(LevelFilter::WARN);
     tracing_subscriber::registry()
         .with(lines.with_filter(filter))
+        .with(remember)
         .init();
     panic::set_hook(Box::new(log_panic));
     LogControl {
         handle,
         level: Mutex::new(log.level.text().to_owned()),
+        digest,
     }
 }
 
-/// Changes what is logged, while the process runs.
+/// Changes what is logged, while the process runs, and knows what was complained of.
 pub struct LogControl {
     handle: Handle<Targets, Registry>,
     level: Mutex<String>,
+    digest: Arc<Digest>,
 }
 
 impl LogControl {
@@ -54,13 +62,24 @@ impl LogControl {
         LogControl {
             handle,
             level: Mutex::new("info".to_owned()),
+            digest: Arc::default(),
         }
+    }
+
+    /// Warnings and errors since the process began.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
     }
 
     /// What decides, as it was written.
     pub fn level(&self) -> String {
         let level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
         level.clone()
+    }
+
+    /// Whether something can be a level.
+    pub fn check(level: &str) -> Result<(), ValueError> {
+        LogFilter::read(level).map(|_| ())
     }
 
     /// Logs at another level from now on, and returns the one before.

@@ -68,12 +68,8 @@ fn serve(loaded: Loaded, no_color: bool, chaos: &chaos::Orders) -> ExitCode {
             return ExitCode::from(FAILED);
         }
     };
-    let outcome = runtime.block_on(server::run(
-        loaded.config,
-        planted,
-        Arc::new(Metrics::default()),
-        log,
-    ));
+    let metrics = Arc::new(Metrics::default());
+    let outcome = runtime.block_on(server::run(loaded, planted, metrics, log));
     // What still runs was told to stop and did not in time, so nothing waits for it here.
     runtime.shutdown_background();
     match outcome {

@@ -9,6 +9,7 @@ mod table;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use kafka_protocol::messages::ApiKey;
 
@@ -229,16 +230,31 @@ metrics_table! {
     }
 }
 
+/// What the process uses.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    pub resident_bytes: u64,
+    pub open_files: u64,
+    pub threads: u64,
+    /// User and system.
+    pub cpu: Duration,
+}
+
 impl Metrics {
-    /// Memory of the process that is in use now.
-    pub async fn resident_bytes(self: &Arc<Self>) -> u64 {
+    /// What the process uses now.
+    pub async fn process_now(self: &Arc<Self>) -> Usage {
         let metrics = self.clone();
         let read = move || {
             process::refresh(&metrics.process);
-            metrics.process.resident_memory.get()
+            let count = |gauge: &Gauge| u64::try_from(gauge.get()).unwrap_or_default();
+            Usage {
+                resident_bytes: count(&metrics.process.resident_memory),
+                open_files: count(&metrics.process.open_files),
+                threads: count(&metrics.process.threads),
+                cpu: metrics.process.cpu.total(),
+            }
         };
-        let bytes = tokio::task::spawn_blocking(read).await.unwrap_or_default();
-        u64::try_from(bytes).unwrap_or_default()
+        tokio::task::spawn_blocking(read).await.unwrap_or_default()
     }
 
     /// All metrics in the Prometheus text format. It reads `/proc`, so it belongs on a thread that may block.

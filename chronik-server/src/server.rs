@@ -20,7 +20,7 @@ use crate::admin::{self, About, Desk, Readiness};
 use crate::birth::{self, Birth};
 use crate::broker::{self, Broker, coordinator};
 use crate::citizen::Citizen;
-use crate::config::{Config, Endpoint, IoMode};
+use crate::config::{Config, Endpoint, IoMode, Loaded, Setting};
 use crate::data_dir::{DataDir, DataDirError, Identity};
 use crate::guard::Guard;
 use crate::kafka::{self, Door};
@@ -58,18 +58,21 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 /// Serves until a signal asks for the end. Every listener is bound before anything is waited for.
 pub async fn run(
-    config: Config,
+    loaded: Loaded,
     planted: Planted,
     metrics: Arc<Metrics>,
     log: LogControl,
 ) -> Result<(), ServerError> {
+    let Loaded {
+        config, settings, ..
+    } = loaded;
     let doors = Doors::bind(&config).await?;
     let mut signals = Signals::new().map_err(ServerError::Signals)?;
     let (stop, stopping) = watch::channel(false);
     let (readiness, ready) = watch::channel(Readiness::starting());
     // Operators are told until the very end that the node stops, and other nodes are heard.
     let mut side = JoinSet::new();
-    let about = about(&config, &doors.addresses);
+    let about = about(&config, settings, &doors.addresses);
     let desk = Arc::new(Desk::new(about, metrics.clone(), ready.clone(), log));
     let state = admin::State {
         metrics: metrics.clone(),
@@ -104,6 +107,8 @@ pub async fn run(
         started.reader,
         metrics.clone(),
     );
+    let (groups, coordinators) =
+        coordinator::new(broker.clone(), coordinator_options(&config, planted));
     let sources = Sources {
         broker: broker.clone(),
         shard: shard.clone(),
@@ -111,8 +116,13 @@ pub async fn run(
         metrics: metrics.clone(),
     };
     let (snapshots, maker) = snapshots::new(&config, sources);
-    let peers = outside.peers.clone();
-    desk.open(shard.clone(), broker.clone(), peers, snapshots);
+    desk.open(
+        shard.clone(),
+        broker.clone(),
+        outside.peers.clone(),
+        groups.clone(),
+        snapshots,
+    );
     let watch = desk.clone().watch(stopping.clone());
     outside.neighbours.open(shard.clone(), broker.clone(), desk);
     let bootstrap = kafka_address(&config, &addresses);
@@ -128,8 +138,6 @@ pub async fn run(
         news: started.news,
         waiting_for,
     };
-    let (groups, coordinators) =
-        coordinator::new(broker.clone(), coordinator_options(&config, planted));
     let log_dir = config.node.data_dir.clone();
     let door = Arc::new(Door::new(
         broker,
@@ -501,7 +509,7 @@ fn this_node(config: &Config, identity: &Identity, listening: &Addresses) -> Nod
 }
 
 /// What operators are told of this node, whatever state it is in.
-fn about(config: &Config, listening: &Addresses) -> About {
+fn about(config: &Config, settings: Vec<Setting>, listening: &Addresses) -> About {
     let (kafka_host, kafka_port) = kafka_address(config, listening);
     let peer = config.peer_address();
     About {
@@ -511,6 +519,7 @@ fn about(config: &Config, listening: &Addresses) -> About {
         admin_address: format!("{}:{}", config.admin.listen.host(), listening.admin.port()),
         rack: config.node.rack.clone(),
         data_dir: config.node.data_dir.clone(),
+        settings,
     }
 }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    api, bundle, check, cluster, completions, config, consume, context, events, explain, group,
-    health, help_json, journal, leaders, man, node, partition, produce, raft, rebalance, schema,
-    snapshot, status, topic, version, wait,
+    api, bundle, check, cluster, completions, config, consume, context, doctor, events, explain,
+    group, health, help_json, journal, leaders, man, node, partition, produce, raft, rebalance,
+    schema, snapshot, status, topic, version, wait,
 };
 use crate::output::{Colour, Format};
 use crate::tui;
@@ -92,6 +92,9 @@ pub(crate) struct Global {
           default_missing_value = "1s", value_parser = duration,
           help = "Ask again and again; -w=5s for another pause than a second")]
     pub(crate) watch: Option<Duration>,
+    /// With -w: lines below each other instead of frames
+    #[arg(long, global = true)]
+    pub(crate) plain: bool,
 }
 
 /// What a command that changes something wants to know.
@@ -107,13 +110,33 @@ pub(crate) struct Consent {
     /// The context's name, for protected contexts in scripts
     #[arg(long, value_name = "CONTEXT")]
     pub(crate) confirm: Option<String>,
+    /// What a check that fails means
+    #[arg(
+        long,
+        value_name = "HOW",
+        default_value = "strict",
+        hide_possible_values = true,
+        help = "What a check that fails means: strict refuses, warn goes on"
+    )]
+    pub(crate) checks: Checks,
+    /// Go on although a group would lose its quorum or its last replica
+    #[arg(long)]
+    pub(crate) force_unsafe: bool,
+}
+
+/// What a check that fails means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Checks {
+    #[default]
+    Strict,
+    Warn,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Nodes, leaders, and the verdict
     #[command(
-        after_help = "Examples:\n  chronikctl status\n  chronikctl status -w\n  chronikctl status -o json | jq .data.health.healthy"
+        after_help = "Examples:\n  chronikctl status\n  chronikctl status --extra\n  chronikctl status -w\n  chronikctl status -o json | jq .data.health.healthy"
     )]
     Status(status::Args),
     /// Whether everything is as it should be; exits 10 if not
@@ -123,7 +146,7 @@ pub(crate) enum Command {
     Health(health::Args),
     /// One figure for a monitoring system: exits 0 ok, 1 warning, 2 critical, 3 unknown
     #[command(
-        after_help = "Examples:\n  chronikctl check leaderless\n  chronikctl check disk --warn 70 --crit 85\n  chronikctl check lag --crit 5000 -o json"
+        after_help = "Examples:\n  chronikctl check raft\n  chronikctl check disk --warn 70 --crit 85\n  chronikctl check lag --crit 5000 -f prometheus\n  chronikctl check clock -f json"
     )]
     Check(check::Args),
     /// Waits until something is so; exits 10 if it takes too long
@@ -204,8 +227,15 @@ pub(crate) enum Command {
     /// What somebody needs to look at a cluster from afar
     #[command(subcommand)]
     Bundle(bundle::Bundle),
+    /// Looks for everything that is wrong, with what shows it and what to do; exits 10 if there is something
+    #[command(
+        after_help = "Examples:\n  chronikctl doctor\n  chronikctl doctor --since 1h -o json | jq '.data.findings[].code'"
+    )]
+    Doctor(doctor::Args),
     /// What was changed from here
-    #[command(after_help = "Examples:\n  chronikctl journal\n  chronikctl journal -n 100 -o jsonl")]
+    #[command(
+        after_help = "Examples:\n  chronikctl journal --since 1d\n  chronikctl journal -n 100 -o jsonl"
+    )]
     Journal(journal::Args),
     /// Writes the pages of the manual
     #[command(after_help = "Examples:\n  chronikctl man ~/.local/share/man/man1")]
@@ -255,17 +285,18 @@ pub(crate) fn rate(text: &str) -> Result<Rate, String> {
     Ok(Rate(Some(bytes)))
 }
 
-/// `200ms`, `5s`, `2m`, `1h`.
+/// `200ms`, `5s`, `2m`, `1h`, `1d`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let unit = text.find(|character: char| !character.is_ascii_digit());
     let (number, unit) = text.split_at(unit.unwrap_or(text.len()));
-    let expected = || format!("{text:?} is no time; try 200ms, 5s, 2m or 1h");
+    let expected = || format!("{text:?} is no time; try 200ms, 5s, 2m, 1h or 1d");
     let number: u64 = number.parse().map_err(|_| expected())?;
     let ms = match unit {
         "ms" => 1,
         "s" => 1000,
         "m" => 60_000,
         "h" => 3_600_000,
+        "d" => 86_400_000,
         _ => return Err(expected()),
     };
     let ms = number.checked_mul(ms).ok_or_else(expected)?;

@@ -47,9 +47,59 @@ fn civil(days: u64) -> (u64, u64, u64) {
     (year, month, day)
 }
 
+/// The moment that is written so, with or without a fraction, in UTC.
+pub(crate) fn ms_of(text: &str) -> Option<u64> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let mut date = date.splitn(3, '-').map(|part| part.parse::<u64>().ok());
+    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
+    let (time, fraction) = time.split_once('.').unwrap_or((time, ""));
+    let mut time = time.splitn(3, ':').map(|part| part.parse::<u64>().ok());
+    let (hours, minutes, seconds) = (time.next()??, time.next()??, time.next()??);
+    let is_sound = (1970..=9999).contains(&year)
+        && (1..=12).contains(&month)
+        && (1..=31).contains(&day)
+        && hours < 24
+        && minutes < 60
+        && seconds < 61
+        && fraction.bytes().all(|digit| digit.is_ascii_digit());
+    if !is_sound {
+        return None;
+    }
+    let millis: String = fraction.chars().chain("000".chars()).take(3).collect();
+    let millis: u64 = millis.parse().ok()?;
+    let in_day = ((hours * 60 + minutes) * 60 + seconds) * 1000 + millis;
+    Some(days(year, month, day) * MS_PER_DAY + in_day)
+}
+
+/// Days since 1970-01-01: the way back from [`civil`].
+fn days(year: u64, month: u64, day: u64) -> u64 {
+    let year = year - u64::from(month <= 2);
+    let (era, of_era) = (year / 400, year % 400);
+    let shifted_month = if month > 2 { month - 3 } else { month + 9 };
+    let of_year = (153 * shifted_month + 2) / 5 + day - 1;
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for ms in [0, 951_782_400_000, 1_795_287_340_123, 4_102_444_799_999] {
+            assert_eq!(ms_of(&rfc3339(ms)), Some(ms));
+        }
+        assert_eq!(ms_of("2000-02-29T00:00:00Z"), Some(951_782_400_000));
+        assert_eq!(ms_of("2000-02-29T00:00:00.5Z"), Some(951_782_400_500));
+        for text in [
+            "2000-02-29",
+            "2000-02-29T00:00:00",
+            "x-02-29T00:00:00Z",
+            "2000-02-29T24:00:00Z",
+        ] {
+            assert_eq!(ms_of(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn known_moments_have_their_names() {

@@ -9,9 +9,9 @@ use std::time::Duration;
 use chronik_admin::client::Bounds;
 
 use crate::cli::Global;
-use crate::context::{Context, ContextFile, Kind};
+use crate::context::{Context, ContextFile, Kind, Sources};
 use crate::exit::Failure;
-use crate::output::{Colour, Format, Paint, Printer};
+use crate::output::{Colour, Format, Paint, Printer, note};
 
 /// The variables that are ours to read, with what they stand for.
 pub(crate) const VARIABLES: &[(&str, &str)] = &[
@@ -49,7 +49,11 @@ pub(crate) struct Settings {
     pub(crate) printer: Printer,
     pub(crate) bounds: Bounds,
     pub(crate) context: Context,
+    /// Where its values come from.
+    pub(crate) sources: Sources,
     pub(crate) watch: Option<Duration>,
+    /// Answers that are asked for again stand below each other.
+    pub(crate) plain: bool,
     pub(crate) paths: Paths,
     pub(crate) user: String,
 }
@@ -112,7 +116,7 @@ impl Settings {
     /// Puts flags, environment and the chosen context together.
     pub(crate) fn new(global: &Global, environment: &Environment) -> Result<Settings, Failure> {
         let paths = environment.paths();
-        let context = context(global, environment, &paths.contexts)?;
+        let (context, sources) = context(global, environment, &paths.contexts)?;
         Ok(Settings {
             printer: printer(global, environment)?,
             bounds: Bounds {
@@ -120,7 +124,9 @@ impl Settings {
                 call: global.timeout,
             },
             context,
+            sources,
             watch: global.watch,
+            plain: global.plain,
             paths,
             user: environment.user.clone(),
         })
@@ -160,7 +166,11 @@ pub(crate) fn printer(global: &Global, environment: &Environment) -> Result<Prin
     })
 }
 
-fn context(global: &Global, environment: &Environment, file: &Path) -> Result<Context, Failure> {
+fn context(
+    global: &Global,
+    environment: &Environment,
+    file: &Path,
+) -> Result<(Context, Sources), Failure> {
     let exported = [
         ("CHRONIKCTL_ADMIN", &environment.admin),
         ("CHRONIKCTL_SERVER", &environment.server),
@@ -174,12 +184,25 @@ fn context(global: &Global, environment: &Environment, file: &Path) -> Result<Co
         .hint(format!("unset {variable}")));
     }
     let known = read_contexts(file)?;
+    warn_of_unknown(&known, file);
     let project = project_context();
-    let chosen = global.context.as_ref().or(environment.context.as_ref());
-    let chosen = chosen.or(project.as_ref()).or(known.current.as_ref());
+    let places = [
+        ("-c", global.context.as_ref()),
+        ("CHRONIKCTL_CONTEXT", environment.context.as_ref()),
+        (".chronik.toml", project.as_ref()),
+        ("context use", known.current.as_ref()),
+    ];
+    let mut given = places.iter();
+    let chosen = given.find_map(|(place, name)| Some((*place, (*name)?)));
+    let mut sources = Sources {
+        context: "default".to_owned(),
+        file: file.display().to_string(),
+        ..Sources::default()
+    };
     let mut context = match chosen {
         None => Context::named("default"),
-        Some(name) => {
+        Some((place, name)) => {
+            sources.context = place.to_owned();
             let found = known.contexts.get(name).cloned();
             let mut context = found.ok_or_else(|| {
                 Failure::usage(format!(
@@ -189,11 +212,25 @@ fn context(global: &Global, environment: &Environment, file: &Path) -> Result<Co
                 .hint("chronikctl context list")
             })?;
             context.name.clone_from(name);
+            let own = format!("context {name}");
+            for (source, addresses) in [
+                (&mut sources.admin, &context.admin),
+                (&mut sources.bootstrap, &context.bootstrap),
+            ] {
+                if !addresses.is_empty() {
+                    source.clone_from(&own);
+                }
+            }
             context
         }
     };
     let list = |text: &String| text.split(',').map(|part| part.trim().to_owned()).collect();
+    let typed = |flag: &Option<String>, name: &str, variable: &str| match flag {
+        Some(_) => name.to_owned(),
+        None => variable.to_owned(),
+    };
     if let Some(admin) = global.admin.as_ref().or(environment.admin.as_ref()) {
+        sources.admin = typed(&global.admin, "--admin", "CHRONIKCTL_ADMIN");
         context.admin = list(admin);
         context.kind = Kind::Chronik;
         context.is_given = true;
@@ -205,17 +242,21 @@ fn context(global: &Global, environment: &Environment, file: &Path) -> Result<Co
             context.kind = Kind::Kafka;
             context.admin.clear();
             context.cluster_id = None;
+            sources.admin.clear();
         }
+        sources.bootstrap = typed(&global.server, "--server", "CHRONIKCTL_SERVER");
         context.bootstrap = list(server);
         context.is_given = true;
     }
     if context.admin.is_empty() && context.kind == Kind::Chronik {
         context.admin = vec![DEFAULT_ADMIN.to_owned()];
+        sources.admin = "default".to_owned();
     }
     if chosen.is_none() && context.bootstrap.is_empty() && context.admin == [DEFAULT_ADMIN] {
         context.bootstrap = vec![DEFAULT_BOOTSTRAP.to_owned()];
+        sources.bootstrap = "default".to_owned();
     }
-    Ok(context)
+    Ok((context, sources))
 }
 
 /// The contexts that are written down; none is no mistake.
@@ -233,6 +274,16 @@ pub(crate) fn read_contexts(file: &Path) -> Result<ContextFile, Failure> {
     toml::from_str(&text).map_err(|error| {
         Failure::usage(format!("{} cannot be understood: {error}", file.display()))
     })
+}
+
+/// Says which keys nobody understands here.
+fn warn_of_unknown(known: &ContextFile, file: &Path) {
+    for key in known.unknown_keys() {
+        let file = file.display();
+        note(&format!(
+            "warning: {file} has a key {key} that is unknown here"
+        ));
+    }
 }
 
 /// `context = "NAME"` of the nearest `.chronik.toml`, up to the root of the repository.

@@ -11,16 +11,19 @@ use crate::exit::Failure;
 
 /// The file of contexts.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub(crate) struct ContextFile {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) current: Option<String>,
     pub(crate) contexts: BTreeMap<String, Context>,
+    /// What another version may know: it is told, and stays.
+    #[serde(flatten)]
+    unknown: toml::Table,
 }
 
 /// One cluster.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub(crate) struct Context {
     #[serde(skip)]
     pub(crate) name: String,
@@ -40,6 +43,21 @@ pub(crate) struct Context {
     /// Addresses came from flags or the environment: nothing of it is written down.
     #[serde(skip)]
     pub(crate) is_given: bool,
+    /// What another version may know: it is told, and stays.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub(crate) unknown: toml::Table,
+}
+
+/// Where the values of a context come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub(crate) struct Sources {
+    /// What chose it.
+    pub(crate) context: String,
+    pub(crate) admin: String,
+    pub(crate) bootstrap: String,
+    /// Where contexts are kept.
+    pub(crate) file: String,
 }
 
 /// What answers at the addresses.
@@ -65,6 +83,16 @@ impl Context {
 }
 
 impl ContextFile {
+    /// Keys that this version does not know, with their contexts.
+    pub(crate) fn unknown_keys(&self) -> Vec<String> {
+        let own = self.unknown.keys().cloned();
+        let contexts = self.contexts.iter().flat_map(|(name, context)| {
+            let keys = context.unknown.keys();
+            keys.map(move |key| format!("contexts.{name}.{key}"))
+        });
+        own.chain(contexts).collect()
+    }
+
     /// Writes the file as a whole: a half-written one is never read.
     pub(crate) fn write(&self, file: &Path) -> Result<(), Failure> {
         let failed = |error: &dyn std::fmt::Display| {
@@ -76,5 +104,23 @@ impl ContextFile {
         let part = file.with_extension("part");
         fs::write(&part, text).map_err(|error| failed(&error))?;
         fs::rename(&part, file).map_err(|error| failed(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_version_wrote_is_told_and_stays() {
+        let text = "colour = 1\n[contexts.local]\ntls = true\nadmin = [\"127.0.0.1:1\"]\n";
+        let file: ContextFile = toml::from_str(text).unwrap();
+        assert_eq!(file.unknown_keys(), ["colour", "contexts.local.tls"]);
+        assert_eq!(file.contexts["local"].admin, ["127.0.0.1:1"]);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        file.write(&path).unwrap();
+        let again: ContextFile = toml::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        assert_eq!(again.unknown_keys(), file.unknown_keys());
     }
 }

@@ -14,6 +14,8 @@ pub(crate) enum Verdict {
     SomeFailed,
     /// The answer is no: unhealthy, not verified, waited in vain.
     No,
+    /// It must not be done now.
+    Refused,
     /// What monitoring systems understand, and nothing else: 0 ok, 1 warning, 2 critical, 3 unknown.
     Monitor(u8),
 }
@@ -56,6 +58,7 @@ pub(crate) const EXITS: &[(u8, &str)] = &[
 ];
 
 const DECLINED: u8 = 4;
+const REFUSED: u8 = 11;
 const INTERRUPTED: u8 = 130;
 
 impl Verdict {
@@ -64,6 +67,7 @@ impl Verdict {
             Verdict::Yes => 0,
             Verdict::SomeFailed => 1,
             Verdict::No => 10,
+            Verdict::Refused => REFUSED,
             Verdict::Monitor(code) => code,
         }
     }

@@ -6,7 +6,7 @@ use chronik_admin::Code;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::cli::Consent;
+use crate::cli::{Checks, Consent};
 use crate::exit::Failure;
 use crate::journal;
 use crate::output::{self, Answer, Tone, note};
@@ -103,9 +103,8 @@ pub(crate) async fn carry_out(
     plan: Plan,
     act: impl Future<Output = Result<Answer, Failure>>,
 ) -> Result<Answer, Failure> {
-    if let Some(failed) = plan.checks.iter().find(|check| !check.passed) {
-        let message = format!("{}: {}", failed.name, failed.message);
-        return Err(Failure::new(Code::Blocked, message));
+    for failed in plan.checks.iter().filter(|check| !check.passed) {
+        weigh(failed, consent)?;
     }
     if consent.dry_run {
         return Ok(plan.answer());
@@ -124,6 +123,28 @@ pub(crate) async fn carry_out(
     };
     journal::write(session, &plan.cluster_id, &plan.request_id, &told);
     outcome
+}
+
+/// Checks whose failure means that something is lost, or that nothing works any more.
+const UNSAFE: [&str; 2] = ["WOULD_LOSE_QUORUM", "LAST_REPLICA"];
+
+/// Whether a check that failed forbids to go on.
+fn weigh(failed: &Check, consent: &Consent) -> Result<(), Failure> {
+    let message = format!("{}: {}", failed.name, failed.message);
+    let is_unsafe = UNSAFE.contains(&failed.name.as_str());
+    let may_go_on = match is_unsafe {
+        true => consent.force_unsafe,
+        false => consent.checks == Checks::Warn,
+    };
+    if may_go_on {
+        note(&format!("warning: {message}"));
+        return Ok(());
+    }
+    let hint = match is_unsafe {
+        true => "wait until it is safe; --force-unsafe goes on regardless",
+        false => "mend it first; --checks warn goes on regardless",
+    };
+    Err(Failure::new(Code::Blocked, message).hint(hint))
 }
 
 fn interrupted(plan: &Plan) -> Failure {

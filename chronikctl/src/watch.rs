@@ -30,7 +30,8 @@ pub(crate) async fn run(
         let message = "--watch has no end, and -o json and yaml are one object";
         return Err(Failure::usage(message).hint("-o jsonl"));
     }
-    let is_screen = io::stdout().is_terminal() && printer.is_for_people();
+    let is_plain = session.settings.plain;
+    let is_screen = io::stdout().is_terminal() && printer.is_for_people() && !is_plain;
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

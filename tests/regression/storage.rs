@@ -72,7 +72,7 @@ fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
 }
 
 /// A program that runs the server with `data` on a file system of its own, in a namespace that ends with it.
-fn small_disk(data: &std::path::Path) -> PathBuf {
+pub(crate) fn small_disk(data: &std::path::Path) -> PathBuf {
     fs::create_dir_all(data).expect("a mount point");
     let program = data.with_file_name("server-on-a-small-disk");
     let script = format!(

@@ -8,6 +8,7 @@ mod down;
 mod error;
 mod fuzz;
 mod output;
+mod schemathesis;
 mod sim;
 mod step;
 mod test;
@@ -38,6 +39,8 @@ enum Command {
     Ci,
     /// Run a foreign client's own test suite against a node
     Compat(compat::Options),
+    /// Ask the admin API of three nodes thousands of questions, made of its own document
+    Schemathesis(schemathesis::Options),
     /// Measure against a peer on the same disk
     Bench(bench::Options),
     /// Build and run the fuzz targets
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Ci => ci::run(),
         Command::Compat(options) => compat::run(&options),
+        Command::Schemathesis(options) => schemathesis::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Sim(options) => sim::run(&options),

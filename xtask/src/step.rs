@@ -69,6 +69,12 @@ pub(crate) fn release(program: &str) -> Result<PathBuf, XtaskError> {
     Ok(target_dir().join("release").join(program))
 }
 
+/// A folder in one of those under the build directory, gone when it is dropped.
+pub(crate) fn temp_dir(name: &str) -> Result<tempfile::TempDir, XtaskError> {
+    let within = work_dir(name)?;
+    tempfile::tempdir_in(&within).map_err(XtaskError::file("make a folder in", &within))
+}
+
 /// A folder under the build directory, made if need be.
 pub(crate) fn work_dir(name: &str) -> Result<PathBuf, XtaskError> {
     let dir = target_dir().join(name);

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chronik_admin::v1::{
-    Health, HealthRequest, NodeRow, NodeWords, Progress, RaftGroup, RaftNode, RaftStatus, RaftView,
-    Reason,
+    Health, HealthRequest, Lag, NodeRow, NodeWords, Progress, RaftGroup, RaftNode, RaftStatus,
+    RaftView, Reason,
 };
 use chronik_core::ids::{GroupUid, NodeId};
 
@@ -101,6 +101,25 @@ pub(super) fn health(
         reasons,
         cluster_id: cluster_id.to_owned(),
     }
+}
+
+/// The replica that lacks something for longest, in the words of the leaders.
+pub(super) fn worst_lag(groups: &[RaftGroup]) -> Option<Lag> {
+    let lags = groups.iter().flat_map(|group| {
+        let leaders = group
+            .views
+            .iter()
+            .filter(|view| view.role == "leader" && Some(view.node_id) == group.leader);
+        let peers = leaders.flat_map(|leader| &leader.progress);
+        peers.map(move |peer| Lag {
+            group: group.name.clone(),
+            node_id: peer.node_id,
+            entries: peer.lag_entries,
+            ms: peer.lag_ms,
+        })
+    });
+    let lags = lags.filter(|lag| lag.entries > 0);
+    lags.max_by_key(|lag| (lag.ms, lag.entries))
 }
 
 fn assess_group(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chronik_admin::AdminError;
-use chronik_admin::v1::{ClusterView, Health, HealthRequest, Leader, NodeRow};
+use chronik_admin::v1::{ClusterView, ClusterViewRequest, Health, HealthRequest, Leader, NodeRow};
 use chronik_core::ids::NodeId;
 
 use super::assess::{self, Words};
@@ -11,7 +11,10 @@ use super::desk::{Asked, Desk};
 use super::names;
 
 impl Desk {
-    pub(super) async fn cluster_view(&self) -> Result<ClusterView, AdminError> {
+    pub(super) async fn cluster_view(
+        &self,
+        _: ClusterViewRequest,
+    ) -> Result<ClusterView, AdminError> {
         self.view_for(&HealthRequest::default()).await
     }
 
@@ -67,6 +70,7 @@ impl Desk {
             partitions: partitions.sum(),
             nodes,
             health: Some(health),
+            worst_lag: assess::worst_lag(&groups),
         })
     }
 

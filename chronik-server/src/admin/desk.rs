@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use chronik_admin::v1::peer_answer::Answer;
 use chronik_admin::v1::peer_question::Question;
-use chronik_admin::v1::{Held, NodeWords, NodeWordsRequest, PeerAnswer, PeerQuestion};
+use chronik_admin::v1::{Expect, Held, NodeWords, NodeWordsRequest, PeerAnswer, PeerQuestion};
 use chronik_admin::{AdminError, Code};
 use chronik_core::ids::{GroupUid, NodeId};
 use prost::Message;
@@ -16,7 +16,10 @@ use tokio::time::MissedTickBehavior;
 
 use super::Readiness;
 use super::events::Events;
+use crate::broker::coordinator::CoordinatorHandle;
 use crate::broker::{Broker, View};
+use crate::clock;
+use crate::config::Setting;
 use crate::limits;
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
@@ -25,6 +28,18 @@ use crate::peer::{CallError, Peers};
 use crate::raft::ShardHandle;
 use crate::raft::inspect::{Inspection, Sight};
 use crate::snapshots::Snapshots;
+
+/// Asks another node a question that wants an answer of one kind.
+macro_rules! ask_there {
+    ($desk:expr, $node:expr, $question:ident($request:expr) -> $answer:ident) => {
+        match $desk.forward($node, Question::$question($request)).await? {
+            Answer::$answer(answer) => Ok(answer),
+            _ => Err($crate::admin::desk::strange($node)),
+        }
+    };
+}
+
+pub(super) use ask_there;
 
 /// What a node knows of itself before it has read its log.
 #[derive(Clone, Debug)]
@@ -35,6 +50,8 @@ pub struct About {
     pub admin_address: String,
     pub rack: Option<String>,
     pub data_dir: PathBuf,
+    /// What holds for every key of the configuration.
+    pub settings: Vec<Setting>,
 }
 
 /// Answers for this node, and puts together the answers of all.
@@ -53,6 +70,7 @@ pub(super) struct Rooms {
     pub(super) shard: ShardHandle,
     pub(super) broker: Broker,
     pub(super) peers: Peers,
+    pub(super) groups: CoordinatorHandle,
     pub(super) snapshots: Snapshots,
 }
 
@@ -67,6 +85,8 @@ pub(super) struct Asked {
 pub(super) struct Heard {
     pub(super) answer: Result<Answer, String>,
     pub(super) answered_in: Duration,
+    /// When that was by this node's wall clock.
+    pub(super) at_ms: i64,
 }
 
 /// How long a node that seems to live may take.
@@ -100,6 +120,7 @@ impl Desk {
         shard: ShardHandle,
         broker: Broker,
         peers: Peers,
+        groups: CoordinatorHandle,
         snapshots: Snapshots,
     ) {
         // Rooms are built once in the life of a process.
@@ -107,6 +128,7 @@ impl Desk {
             shard,
             broker,
             peers,
+            groups,
             snapshots,
         });
     }
@@ -132,8 +154,9 @@ impl Desk {
                 _ = stopping.wait_for(|stopping| *stopping) => return,
                 _ = ticks.tick() => {}
             }
-            if let (Some(view), Ok(sights)) = (self.view(), self.sights().await) {
-                self.events.look(&view, &sights);
+            if let (Ok(rooms), Ok(sights)) = (self.rooms(), self.sights().await) {
+                let refused = rooms.peers.refused();
+                self.events.look(&rooms.broker.view(), &sights, &refused);
             }
         }
     }
@@ -216,20 +239,50 @@ impl Desk {
                     let why = error.message.strip_prefix(&format!("node {node}: "));
                     why.unwrap_or(&error.message).to_owned()
                 });
-                let answered_in = begun.elapsed();
-                (
-                    node,
-                    Heard {
-                        answer,
-                        answered_in,
-                    },
-                )
+                let heard = Heard {
+                    answer,
+                    answered_in: begun.elapsed(),
+                    at_ms: clock::wall_ms(),
+                };
+                (node, heard)
             }
         };
         let others = self.members().into_iter();
         let others = others.filter(|node| *node != self.about.node && is_asked(*node));
         let others = others.map(ask);
         Ok(futures_util::future::join_all(others).await)
+    }
+
+    /// Refuses an order that was meant for another cluster.
+    pub(super) fn check_cluster(&self, expect: Option<&Expect>) -> Result<(), AdminError> {
+        let Some(expected) = expect.and_then(|expect| expect.cluster_id.as_deref()) else {
+            return Ok(());
+        };
+        let view = self.rooms()?.broker.view();
+        let present = &*view.catalog.cluster_id;
+        match expected == present {
+            true => Ok(()),
+            false => {
+                let message = format!("this is cluster {present}, not {expected}");
+                Err(AdminError::new(Code::WrongCluster, message).hint("chronikctl context list"))
+            }
+        }
+    }
+
+    /// The node that is meant, if it is another one than this.
+    pub(super) fn other(&self, node: Option<u64>) -> Result<Option<NodeId>, AdminError> {
+        let meant = node.map(NodeId);
+        let Some(other) = meant.filter(|node| *node != self.about.node) else {
+            return Ok(None);
+        };
+        self.rooms()?;
+        match self.members().contains(&other) {
+            true => Ok(Some(other)),
+            false => {
+                let message = format!("there is no node {other}");
+                Err(AdminError::new(Code::NotFound, message).hint("chronikctl node list"))
+            }
+        }
     }
 
     /// Passes an order on to another node, once.
@@ -279,8 +332,19 @@ impl Desk {
             Question::History(_) => Answer::History(self.history_here().await?),
             Question::StepDown(request) => Answer::Transfer(self.step_down_here(&request).await?),
             Question::Transfer(request) => Answer::Transfer(self.transfer_here(&request).await?),
-            Question::SetLogLevel(request) => {
-                Answer::LogLevel(self.set_log_level_here(&request.level)?)
+            Question::SetLogLevel(request) => Answer::LogLevel(self.set_log_level_here(&request)?),
+            Question::Config(_) => Answer::Config(self.node_config_here()),
+            Question::System(_) => Answer::System(self.system_here().await),
+            Question::Clock(_) => Answer::Clock(self.clock_here()),
+            Question::LogDigest(request) => Answer::LogDigest(self.log_digest_here(&request)),
+            Question::Edges(request) => Answer::Edges(self.edges_here(&request).await),
+            Question::Producers(request) => Answer::Producers(self.producers_here(&request).await?),
+            Question::Trim(request) => Answer::Trimmed(self.trim_here(&request).await?),
+            Question::Groups(_) => Answer::Groups(self.group_list_here().await?),
+            Question::Group(request) => Answer::Group(self.group_here(&request.group).await?),
+            Question::Seek(request) => Answer::Group(self.group_seek_once(&request).await?),
+            Question::DeleteGroup(request) => {
+                Answer::GroupDeleted(self.group_delete_here(&request).await?)
             }
             Question::ListSnapshots(_)
             | Question::InspectSnapshot(_)
@@ -304,9 +368,8 @@ impl Desk {
         let request = Request::Admin(question.encode_to_vec().into()).encode();
         let answer = rooms.peers.call(node, request, bound).await;
         let answer = answer.map_err(|error| unreachable_node(node, &error))?;
-        let strange = || AdminError::new(Code::Internal, format!("node {node} answers strangely"));
         let answer = match Reply::decode(&answer) {
-            Ok(Reply::Admin(answer)) => PeerAnswer::decode(answer).map_err(|_| strange())?,
+            Ok(Reply::Admin(answer)) => PeerAnswer::decode(answer).map_err(|_| strange(node))?,
             _ => {
                 return Err(AdminError::new(
                     Code::NotReady,
@@ -316,10 +379,10 @@ impl Desk {
         };
         match answer.answer {
             Some(Answer::Error(error)) => {
-                Err(serde_json::from_str(&error).unwrap_or_else(|_| strange()))
+                Err(serde_json::from_str(&error).unwrap_or_else(|_| strange(node)))
             }
             Some(answer) => Ok(answer),
-            None => Err(strange()),
+            None => Err(strange(node)),
         }
     }
 
@@ -341,6 +404,12 @@ impl Desk {
         members.dedup();
         members
     }
+}
+
+/// A node of another version may not know the question.
+pub(super) fn strange(node: NodeId) -> AdminError {
+    let message = format!("node {node} answers something else than it was asked");
+    AdminError::new(Code::Internal, message).hint("chronikctl version --nodes")
 }
 
 fn unreachable_node(node: NodeId, error: &CallError) -> AdminError {

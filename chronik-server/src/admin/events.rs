@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chronik_admin::v1::{ClusterEvent, EventsRequest};
-use chronik_core::catalog::Catalog;
+use chronik_core::catalog::{Catalog, Topic};
 use chronik_core::ids::{GroupUid, NodeId};
 use futures_util::Stream;
 use tokio::sync::watch;
@@ -39,6 +39,8 @@ struct Picture {
     catalog: Catalog,
     groups: BTreeMap<GroupUid, Group>,
     silent: BTreeSet<NodeId>,
+    /// Nodes whose breakers are open.
+    refused: BTreeSet<NodeId>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,8 +51,8 @@ struct Group {
 
 impl Events {
     /// Compares what is with what was.
-    pub(super) fn look(&self, view: &View, sights: &[Sight]) {
-        let seen = Picture::of(view, sights);
+    pub(super) fn look(&self, view: &View, sights: &[Sight], refused: &[NodeId]) {
+        let seen = Picture::of(view, sights, refused);
         let mut ring = self.ring();
         let before = ring.seen.replace(seen);
         let (Some(before), Some(seen)) = (before, &ring.seen) else {
@@ -132,7 +134,7 @@ impl Ring {
 }
 
 impl Picture {
-    fn of(view: &View, sights: &[Sight]) -> Picture {
+    fn of(view: &View, sights: &[Sight], refused: &[NodeId]) -> Picture {
         let topics = view.catalog.topics.values();
         let partitions = topics.flat_map(|topic| &topic.partitions);
         let groups = partitions.map(|partition| {
@@ -154,6 +156,7 @@ impl Picture {
             catalog: view.catalog.clone(),
             groups: groups.chain([(GroupUid::META, meta)]).collect(),
             silent: silent.map(|sight| sight.node).collect(),
+            refused: refused.iter().copied().collect(),
         }
     }
 }
@@ -204,8 +207,13 @@ fn about_nodes(before: &Picture, after: &Picture) -> Vec<ClusterEvent> {
     let left = left.map(|node| event("NODE_LEFT", node, "left the cluster"));
     let silent = silent.map(|node| event("NODE_SILENT", node, "does not answer"));
     let back = back.map(|node| event("NODE_BACK", node, "answers again"));
+    let opened = after.refused.difference(&before.refused);
+    let closed = before.refused.difference(&after.refused);
+    let opened = opened.map(|node| event("BREAKER_OPENED", node, "is sent nothing any more"));
+    let closed = closed.map(|node| event("BREAKER_CLOSED", node, "is sent messages again"));
     let members = joined.chain(left).chain(drained).chain(undrained);
-    members.chain(silent).chain(back).collect()
+    let signs = silent.chain(back).chain(opened).chain(closed);
+    members.chain(signs).collect()
 }
 
 fn about_catalog(before: &Catalog, after: &Catalog) -> Vec<ClusterEvent> {
@@ -228,6 +236,9 @@ fn about_catalog(before: &Catalog, after: &Catalog) -> Vec<ClusterEvent> {
         if Arc::ptr_eq(known, topic) {
             continue;
         }
+        if known.configs != topic.configs {
+            news.push(event("CONFIG_CHANGED", about_configs(known, topic)));
+        }
         let pairs = known.partitions.iter().zip(&topic.partitions);
         for (number, (old, new)) in pairs.enumerate() {
             let group = format!("{}/{number}", topic.name);
@@ -246,6 +257,19 @@ fn about_catalog(before: &Catalog, after: &Catalog) -> Vec<ClusterEvent> {
         }
     }
     news
+}
+
+fn about_configs(before: &Topic, after: &Topic) -> String {
+    let names: BTreeSet<&Arc<str>> = before.configs.keys().chain(after.configs.keys()).collect();
+    let changed = names.into_iter().filter_map(|name| {
+        let (old, new) = (before.configs.get(name), after.configs.get(name));
+        (old != new).then(|| match new {
+            Some(value) => format!("{name}={value}"),
+            None => format!("{name} has its default again"),
+        })
+    });
+    let changed: Vec<String> = changed.collect();
+    format!("topic {}: {}", after.name, changed.join(", "))
 }
 
 fn about_moves(before: &Catalog, after: &Catalog) -> Vec<ClusterEvent> {
@@ -327,6 +351,7 @@ fn event(kind: &str, message: String) -> ClusterEvent {
 
 #[cfg(test)]
 mod tests {
+    use chronik_core::ids::TopicId;
     use futures_util::StreamExt;
 
     use super::*;
@@ -358,8 +383,10 @@ mod tests {
         assert_eq!(kinds(&before, &before), Vec::<String>::new());
         let mut after = led(None, 4, &[3]);
         after.silent.insert(NodeId(1));
+        after.refused.insert(NodeId(1));
         let told = [
             "NODE_SILENT",
+            "BREAKER_OPENED",
             "LEADER_LOST",
             "IN_SYNC_SHRUNK",
             "IN_SYNC_GREW",
@@ -367,7 +394,7 @@ mod tests {
         assert_eq!(kinds(&before, &after), told);
         assert_eq!(
             kinds(&after, &led(Some(2), 5, &[3])),
-            ["NODE_BACK", "LEADER_CHANGED"]
+            ["NODE_BACK", "BREAKER_CLOSED", "LEADER_CHANGED"]
         );
         let again = differences(&before, &led(Some(1), 4, &[2]));
         assert_eq!(
@@ -375,6 +402,24 @@ mod tests {
             "meta: node 1 leads in term 4, node 1 did before"
         );
         assert_eq!((again[0].node_id, again[0].term), (Some(1), Some(4)));
+    }
+
+    #[test]
+    fn changed_settings_are_named() {
+        let topic = |configs: &[(&str, &str)]| Topic {
+            id: TopicId([7; 16]),
+            name: "orders".into(),
+            internal: false,
+            partitions: Vec::new(),
+            configs: configs
+                .iter()
+                .map(|(name, value)| (Arc::from(*name), Arc::from(*value)))
+                .collect(),
+        };
+        let before = topic(&[("retention.ms", "1000"), ("cleanup.policy", "delete")]);
+        let after = topic(&[("cleanup.policy", "compact")]);
+        let told = "topic orders: cleanup.policy=compact, retention.ms has its default again";
+        assert_eq!(about_configs(&before, &after), told);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 
+use chronik_admin::Method;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::header::CONTENT_TYPE;
@@ -16,8 +17,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tonic::Status;
 use tracing::{debug, warn};
 
+use super::gate::{Caller, Passage};
 use super::routes::{self, Answer};
 use super::{State, grpc};
 use crate::limits;
@@ -95,13 +98,31 @@ async fn converse(
     }
 }
 
+/// Both ways to a method lead through the gate.
 async fn respond(state: State, request: Request<Incoming>) -> Result<Answer, Infallible> {
-    let content_type = request.headers().get(CONTENT_TYPE);
+    let headers = request.headers();
+    let content_type = headers.get(CONTENT_TYPE);
     let is_grpc = content_type.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
-    Ok(match is_grpc {
-        true => grpc::answer(state.desk.clone(), request).await,
-        false => routes::answer(&state, request).await,
-    })
+    let path = request.uri().path();
+    let method = match is_grpc {
+        true => Method::at_grpc(path),
+        false => Method::at(path),
+    };
+    let passage = method.map(|method| Passage::open(Caller::of(headers), method, headers));
+    let passage = match (passage.transpose(), is_grpc) {
+        (Ok(passage), _) => passage,
+        (Err(refusal), true) => return Ok(Status::from(refusal).into_http()),
+        (Err(refusal), false) => return Ok(routes::refuse(&refusal)),
+    };
+    let mut answer = match (is_grpc, method) {
+        (true, _) => grpc::answer(state.desk.clone(), request).await,
+        (false, Some(method)) => routes::call(&state, method, request).await,
+        (false, None) => routes::page(&state, &request).await,
+    };
+    if let Some(passage) = passage {
+        passage.mark(&mut answer);
+    }
+    Ok(answer)
 }
 
 fn report(ended: Result<(), tokio::task::JoinError>) {

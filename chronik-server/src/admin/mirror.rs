@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use chronik_admin::v1::{ClusterViewRequest, NodeStatusRequest};
 use chronik_admin::{AdminError, Code, Method, Verb};
 use futures_util::{StreamExt, TryStreamExt};
 use http_body_util::StreamBody;
@@ -13,6 +12,7 @@ use serde::de::DeserializeOwned;
 use tonic::Status;
 use tonic::body::Body;
 
+use super::calls::for_each_call;
 use super::desk::Desk;
 use super::snapshots;
 
@@ -28,43 +28,22 @@ pub(super) async fn call(
     method: &Method,
     question: Question,
 ) -> Result<String, AdminError> {
-    match (method.service, method.rpc) {
-        ("Node", "Status") => {
-            let NodeStatusRequest {} = read(&question)?;
-            json(desk.status().await)
-        }
-        ("Node", "SetLogLevel") => json(desk.set_log_level(read(&question)?).await?),
-        ("Cluster", "View") => {
-            let ClusterViewRequest {} = read(&question)?;
-            json(desk.cluster_view().await?)
-        }
-        ("Cluster", "Health") => json(desk.health(read(&question)?).await?),
-        ("Raft", "Status") => json(desk.raft_status(read(&question)?).await?),
-        ("Raft", "History") => json(desk.history(read(&question)?).await?),
-        ("Raft", "StepDown") => json(desk.step_down(read(&question)?).await?),
-        ("Raft", "Transfer") => json(desk.transfer(read(&question)?).await?),
-        ("Placement", "Plan") => json(desk.plan(read(&question)?).await?),
-        ("Placement", "Apply") => json(desk.apply(read(&question)?).await?),
-        ("Placement", "Operations") => json(desk.operations(read(&question)?).await?),
-        ("Placement", "Throttle") => json(desk.throttle(read(&question)?).await?),
-        ("Placement", "Pause") => json(desk.pause(read(&question)?).await?),
-        ("Placement", "Resume") => json(desk.resume(read(&question)?).await?),
-        ("Placement", "Cancel") => json(desk.cancel(read(&question)?).await?),
-        ("Placement", "Rollback") => json(desk.roll_back(read(&question)?).await?),
-        ("Placement", "Verify") => json(desk.verify(&read(&question)?)?),
-        ("Placement", "RemoveNode") => json(desk.remove_node(read(&question)?).await?),
-        ("Topics", "List") => json(desk.topic_list(read(&question)?).await?),
-        ("Snapshots", "List") => json(desk.snapshot_list(read(&question)?).await?),
-        ("Snapshots", "Inspect") => json(desk.snapshot_inspect(read(&question)?).await?),
-        ("Snapshots", "Verify") => json(desk.snapshot_verify(read(&question)?).await?),
-        ("Snapshots", "Create") => json(desk.snapshot_create(read(&question)?).await?),
-        ("Snapshots", "Delete") => json(desk.snapshot_delete(read(&question)?).await?),
-        ("Topics", "Describe") => json(desk.topic_describe(read(&question)?).await?),
-        (service, rpc) => Err(AdminError::new(
-            Code::Internal,
-            format!("{service}.{rpc} is in the contract, but not served"),
-        )),
+    macro_rules! answer {
+        ($($service:ident {
+            $($name:ident: $rpc:ident($question:ident) -> $answer:ident = $verb:ident;)+
+        })+) => {
+            match (method.service, method.rpc) {
+                $($((stringify!($service), stringify!($name)) => {
+                    json(desk.$verb(read(&question)?).await?)
+                })+)+
+                (service, rpc) => Err(AdminError::new(
+                    Code::Internal,
+                    format!("{service}.{rpc} is in the contract, but not served"),
+                )),
+            }
+        };
     }
+    for_each_call!(answer)
 }
 
 /// What happens, a line of JSON for each event, until the caller goes.

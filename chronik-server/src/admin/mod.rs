@@ -4,22 +4,36 @@
 //! [`assess`], which is pure.
 
 mod assess;
+mod balance;
+mod calls;
+mod clock;
 mod cluster;
+mod complaints;
+mod config;
+mod configs;
 mod desk;
+mod edges;
 mod events;
+mod gate;
+mod group_changes;
+mod groups;
 mod grpc;
 mod history;
 mod http;
+mod members;
 mod mirror;
 mod names;
 mod node;
 mod operations;
 mod placement;
+mod producers;
 mod raft;
 mod readiness;
 mod routes;
 mod snapshots;
 mod steering;
+mod system;
+mod topic_changes;
 mod topics;
 
 use std::sync::Arc;

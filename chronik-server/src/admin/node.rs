@@ -3,21 +3,22 @@
 use chronik_admin::v1::peer_answer::Answer;
 use chronik_admin::v1::peer_question::Question;
 use chronik_admin::v1::{
-    CatchUp, Disk, LogLevel, NodeReplica, NodeStatus, NodeWords, Progress, RaftView,
-    SetLogLevelRequest, Sight,
+    CatchUp, Disk, LogLevel, NodeReplica, NodeStatus, NodeStatusRequest, NodeWords, Progress,
+    RaftView, SetLogLevelRequest, Sight,
 };
 use chronik_admin::{AdminError, Code};
 use chronik_core::ids::{NodeId, ReplicaId};
 
-use super::desk::Desk;
+use super::desk::{Desk, ask_there};
 use crate::clock;
+use crate::logging::LogControl;
 use crate::raft::inspect::{self, GroupView, Inspection, Role};
 
 impl Desk {
     /// What this node says of itself; while it starts, it says that.
-    pub(super) async fn status(&self) -> NodeStatus {
+    pub(super) async fn node_status(&self, _: NodeStatusRequest) -> Result<NodeStatus, AdminError> {
         let inspection = self.inspect().await.unwrap_or_default();
-        self.status_of(&inspection).await
+        Ok(self.status_of(&inspection).await)
     }
 
     /// The same, with every replica.
@@ -38,35 +39,31 @@ impl Desk {
         &self,
         request: SetLogLevelRequest,
     ) -> Result<LogLevel, AdminError> {
-        match request.node_id {
-            Some(node) if node != self.about.node.0 => {
-                match self
-                    .forward(NodeId(node), Question::SetLogLevel(request))
-                    .await?
-                {
-                    Answer::LogLevel(level) => Ok(level),
-                    _ => Err(AdminError::new(
-                        Code::Internal,
-                        "the node answered something else",
-                    )),
-                }
-            }
-            _ => self.set_log_level_here(&request.level),
-        }
+        self.check_cluster(request.expect.as_ref())?;
+        let Some(node) = self.other(request.node_id)? else {
+            return self.set_log_level_here(&request);
+        };
+        ask_there!(self, node, SetLogLevel(request) -> LogLevel)
     }
 
-    pub(super) fn set_log_level_here(&self, level: &str) -> Result<LogLevel, AdminError> {
-        let previous = self.log.set(level).map_err(|refused| {
-            AdminError::new(
-                Code::InvalidArgument,
-                format!("{level:?} is no log level: {refused}"),
-            )
-            .hint("try: info, debug, or info,chronik_server::raft=debug")
-        })?;
+    pub(super) fn set_log_level_here(
+        &self,
+        request: &SetLogLevelRequest,
+    ) -> Result<LogLevel, AdminError> {
+        let level = &request.level;
+        let no_level = |refused| {
+            let message = format!("{level:?} is no log level: {refused}");
+            AdminError::new(Code::InvalidArgument, message)
+                .hint("try: info, debug, or info,chronik_server::raft=debug")
+        };
+        let previous = match request.dry_run {
+            true => LogControl::check(level).map(|()| self.log.level()),
+            false => self.log.set(level),
+        };
         Ok(LogLevel {
             node_id: self.about.node.0,
-            previous,
-            level: self.log.level(),
+            previous: previous.map_err(no_level)?,
+            level: level.clone(),
         })
     }
 
@@ -99,7 +96,7 @@ impl Desk {
             followers: inspection.groups.len() as u64 - leaders,
             leaderless: count(|view| view.leader.is_none()),
             disk: Some(self.disk()),
-            resident_bytes: self.metrics.resident_bytes().await,
+            resident_bytes: self.metrics.process_now().await.resident_bytes,
             log_level: self.log.level(),
             sees: inspection.sights.iter().map(sight_of).collect(),
             now_ms: clock::wall_ms().unsigned_abs(),

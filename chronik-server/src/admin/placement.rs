@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use chronik_admin::v1::{
-    ApplyRequest, Expect, Limit, Move, NodeRemoved, NodeShare, Operation, PlacementPlan,
-    PlanRequest, RemoveNodeRequest,
+    ApplyRequest, Limit, Move, NodeRemoved, NodeShare, Operation, PlacementPlan, PlanRequest,
+    RemoveNodeRequest,
 };
 use chronik_admin::{AdminError, Code};
 use chronik_core::catalog::{
@@ -67,7 +67,7 @@ impl Desk {
     pub(super) async fn apply(&self, request: ApplyRequest) -> Result<Operation, AdminError> {
         let rooms = self.rooms()?;
         let view = rooms.broker.view();
-        check_cluster(&view.catalog, request.expect.as_ref())?;
+        self.check_cluster(request.expect.as_ref())?;
         let stale: Vec<String> = differences(&view.catalog, &request.moves)?;
         if !stale.is_empty() {
             let message = format!("the layout has changed: {}", stale.join("; "));
@@ -129,14 +129,17 @@ impl Desk {
         request: RemoveNodeRequest,
     ) -> Result<NodeRemoved, AdminError> {
         let rooms = self.rooms()?;
-        let view = rooms.broker.view();
-        check_cluster(&view.catalog, request.expect.as_ref())?;
+        self.check_cluster(request.expect.as_ref())?;
         let node = NodeId(request.node_id);
         if request.dry_run {
-            return Ok(NodeRemoved {
-                node_id: node.0,
-                dry_run: true,
-            });
+            let mut trial = rooms.broker.view().catalog.clone();
+            return match trial.apply(Command::RemoveNode(node)) {
+                Outcome::Refused(why) => Err(refused(why)),
+                _ => Ok(NodeRemoved {
+                    node_id: node.0,
+                    dry_run: true,
+                }),
+            };
         }
         let removed = rooms.broker.remove_node(node, ORDER_TIMEOUT).await;
         removed.map_err(not_ordered)?.map_err(refused)?;
@@ -263,19 +266,6 @@ pub(super) fn limit(limit: Limit) -> Result<Option<u64>, AdminError> {
     }
 }
 
-/// Refuses what was meant for another cluster.
-pub(super) fn check_cluster(catalog: &Catalog, expect: Option<&Expect>) -> Result<(), AdminError> {
-    let expected = expect.and_then(|expect| expect.cluster_id.as_deref());
-    let present = &*catalog.cluster_id;
-    match expected.filter(|expected| *expected != present) {
-        None => Ok(()),
-        Some(expected) => {
-            let message = format!("this is cluster {present}, not {expected}");
-            Err(AdminError::new(Code::WrongCluster, message).hint("chronikctl context list"))
-        }
-    }
-}
-
 fn impossible(refused: Impossible) -> AdminError {
     match refused {
         Impossible::UnknownNode(_) => {
@@ -303,6 +293,13 @@ pub(super) fn refused(refused: Refused) -> AdminError {
         Refused::Drained(node) => {
             let message = format!("DRAINED: {refused}");
             AdminError::new(Code::Blocked, message).hint(format!("chronikctl node undrain {node}"))
+        }
+        Refused::OtherVoters => {
+            let hint = "chronikctl raft status --group meta";
+            AdminError::new(Code::Stale, refused.to_string()).hint(hint)
+        }
+        Refused::UnknownTopic => {
+            AdminError::new(Code::NotFound, refused.to_string()).hint("chronikctl topic list")
         }
         Refused::StillHolds { node, .. } => {
             let message = format!("STILL_HOLDS: {refused}");

@@ -10,8 +10,8 @@ use chronik_admin::{AdminError, Code};
 use chronik_core::ids::{GroupUid, NodeId};
 use tracing::info;
 
-use super::desk::Desk;
-use super::{assess, cluster, names, placement};
+use super::desk::{Desk, ask_there};
+use super::{assess, cluster, names};
 use crate::raft::inspect::TransferError;
 
 impl Desk {
@@ -43,8 +43,7 @@ impl Desk {
         match self.step_down_here(&request).await {
             Err(error) if error.code == Code::NotLeader => {
                 let leader = self.leader_of(&request.group).await?;
-                let question = Question::StepDown(request);
-                self.pass_on(leader, question).await
+                ask_there!(self, leader, StepDown(request) -> Transfer)
             }
             outcome => outcome,
         }
@@ -55,8 +54,7 @@ impl Desk {
         match self.transfer_here(&request).await {
             Err(error) if error.code == Code::NotLeader => {
                 let leader = self.leader_of(&request.group).await?;
-                let question = Question::Transfer(request);
-                self.pass_on(leader, question).await
+                ask_there!(self, leader, Transfer(request) -> Transfer)
             }
             outcome => outcome,
         }
@@ -97,7 +95,7 @@ impl Desk {
         let name = names::all(&view.catalog)
             .remove(&group)
             .map_or_else(|| group.to_string(), |wanted| wanted.name);
-        placement::check_cluster(&view.catalog, order.expect)?;
+        self.check_cluster(order.expect)?;
         let term = order.expect.and_then(|expect| expect.term);
         let busy = || AdminError::new(Code::Overloaded, "the node has too much to do, or stops");
         let plan = rooms.shard.transfer(group, order.to, term, true);
@@ -127,27 +125,8 @@ impl Desk {
         })
     }
 
-    async fn pass_on(&self, leader: NodeId, question: Question) -> Result<Transfer, AdminError> {
-        match self.forward(leader, question).await? {
-            Answer::Transfer(transfer) => Ok(transfer),
-            _ => Err(AdminError::new(
-                Code::Internal,
-                "the leader answered something else",
-            )),
-        }
-    }
-
-    /// Another node that leads a group.
-    async fn leader_of(&self, group: &str) -> Result<NodeId, AdminError> {
-        let leader = self.present_leader_of(group).await?;
-        match leader == self.about.node {
-            true => Err(no_leader(group)),
-            false => Ok(leader),
-        }
-    }
-
     /// Who leads a group, as far as this node knows; its own replica knows best.
-    pub(super) async fn present_leader_of(&self, group: &str) -> Result<NodeId, AdminError> {
+    pub(super) async fn leader_of(&self, group: &str) -> Result<NodeId, AdminError> {
         let view = self.rooms()?.broker.view();
         let uid = names::find(&view.catalog, group)?;
         let inspection = self.inspect().await?;

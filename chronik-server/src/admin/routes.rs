@@ -16,15 +16,6 @@ use crate::limits;
 /// An answer; only events are not complete before its first byte leaves.
 pub(super) type Answer = Response<Body>;
 
-/// Answers one request.
-pub(super) async fn answer(state: &State, request: Request<Incoming>) -> Answer {
-    let path = request.uri().path().to_owned();
-    match Method::at(&path) {
-        Some(method) => call(state, method, request).await,
-        None => page(state, &path, request.method()).await,
-    }
-}
-
 /// Every route that is no method of the admin API, with its sentence.
 const ROUTES: &[(&str, &str)] = &[
     ("/", "this list"),
@@ -37,7 +28,9 @@ const ROUTES: &[(&str, &str)] = &[
     ("/openapi.json", "what the routes below /v1 take and answer"),
 ];
 
-async fn page(state: &State, path: &str, verb: &hyper::Method) -> Answer {
+/// What is no method of the admin API.
+pub(super) async fn page(state: &State, request: &Request<Incoming>) -> Answer {
+    let (path, verb) = (request.uri().path(), request.method());
     if !matches!(*verb, hyper::Method::GET | hyper::Method::HEAD) {
         return method_not_allowed(verb, "GET, HEAD", "use GET");
     }
@@ -55,7 +48,7 @@ async fn page(state: &State, path: &str, verb: &hyper::Method) -> Answer {
 }
 
 /// A method of the admin API.
-async fn call(state: &State, method: &Method, request: Request<Incoming>) -> Answer {
+pub(super) async fn call(state: &State, method: &Method, request: Request<Incoming>) -> Answer {
     let wanted = mirror::verb(method);
     if request.method().as_str() != wanted {
         let hint = format!("use {wanted}");
@@ -192,7 +185,7 @@ fn error(status: StatusCode, refusal: Refusal<'_>) -> Answer {
     text(status, "application/json", format!("{body}\n"))
 }
 
-fn refuse(refusal: &AdminError) -> Answer {
+pub(super) fn refuse(refusal: &AdminError) -> Answer {
     let status = StatusCode::from_u16(refusal.code.http());
     let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     text(

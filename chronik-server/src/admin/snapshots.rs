@@ -9,7 +9,7 @@ use bytes::Bytes;
 use chronik_admin::v1::peer_answer::Answer;
 use chronik_admin::v1::peer_question::Question;
 use chronik_admin::v1::{
-    ChunkRequest, Expect, SnapshotCheck, SnapshotChunk, SnapshotContent, SnapshotCreateRequest,
+    ChunkRequest, SnapshotCheck, SnapshotChunk, SnapshotContent, SnapshotCreateRequest,
     SnapshotDeleteRequest, SnapshotDeleted, SnapshotDownloadRequest, SnapshotFile, SnapshotGroup,
     SnapshotInspectRequest, SnapshotList, SnapshotListRequest, SnapshotNode, SnapshotVerification,
     SnapshotVerifyRequest,
@@ -20,8 +20,8 @@ use futures_util::stream::{self, Stream, TryStreamExt};
 use serde_json::json;
 use tracing::info;
 
-use super::desk::Desk;
-use super::{names, placement};
+use super::desk::{Desk, strange};
+use super::names;
 use crate::broker::View;
 use crate::limits;
 use crate::snapshots::format::{Cause, FormatError};
@@ -179,7 +179,7 @@ impl Desk {
         let members = self.members();
         let makers = match (request.node_id, group) {
             (Some(node), _) => vec![NodeId(node)],
-            (None, Some(_)) => vec![self.present_leader_of(&request.group).await?],
+            (None, Some(_)) => vec![self.leader_of(&request.group).await?],
             (None, None) => members.clone(),
         };
         match makers.iter().find(|node| !members.contains(node)) {
@@ -348,11 +348,6 @@ impl Desk {
             name => names::find(&view.catalog, name).map(Some),
         }
     }
-
-    fn check_cluster(&self, expect: Option<&Expect>) -> Result<(), AdminError> {
-        let view = self.rooms()?.broker.view();
-        placement::check_cluster(&view.catalog, expect)
-    }
 }
 
 /// The body of a file that is downloaded by HTTP.
@@ -501,13 +496,6 @@ fn busy() -> AdminError {
         "the node has too many snapshots to make, or stops",
     )
     .hint("chronikctl snapshot list")
-}
-
-fn strange(node: NodeId) -> AdminError {
-    AdminError::new(
-        Code::Internal,
-        format!("node {node} answered something else"),
-    )
 }
 
 fn unknown_node(node: u64) -> AdminError {

@@ -14,16 +14,14 @@ use tracing::info;
 use super::desk::Desk;
 use super::names::listed;
 use super::operations::forgotten;
-use super::placement::{
-    ORDER_TIMEOUT, check_cluster, limit, locate, not_ordered, numbers, refused,
-};
+use super::placement::{ORDER_TIMEOUT, limit, locate, not_ordered, numbers, refused};
 
 impl Desk {
     /// How many bytes in a second each node sends at most to replicas on the move.
     pub(super) async fn throttle(&self, request: ThrottleRequest) -> Result<Throttle, AdminError> {
         let broker = &self.rooms()?.broker;
         let view = broker.view();
-        check_cluster(&view.catalog, request.expect.as_ref())?;
+        self.check_cluster(request.expect.as_ref())?;
         let wanted = limit(Limit {
             bytes_per_second: request.bytes_per_second,
         })?;
@@ -72,7 +70,7 @@ impl Desk {
     ) -> Result<Operation, AdminError> {
         let broker = &self.rooms()?.broker;
         let id = request.operation_id;
-        check_cluster(&broker.view().catalog, request.expect.as_ref())?;
+        self.check_cluster(request.expect.as_ref())?;
         let present = self.under_way(id).await?;
         if request.dry_run {
             return Ok(present);
@@ -91,7 +89,7 @@ impl Desk {
     /// Brings back the partitions of an operation that have not arrived.
     pub(super) async fn cancel(&self, request: OperationRequest) -> Result<Operation, AdminError> {
         let view = self.rooms()?.broker.view();
-        check_cluster(&view.catalog, request.expect.as_ref())?;
+        self.check_cluster(request.expect.as_ref())?;
         let present = self.under_way(request.operation_id).await?;
         if request.dry_run {
             return Ok(present);
@@ -124,7 +122,7 @@ impl Desk {
     ) -> Result<Operation, AdminError> {
         let view = self.rooms()?.broker.view();
         let catalog = &view.catalog;
-        check_cluster(catalog, request.expect.as_ref())?;
+        self.check_cluster(request.expect.as_ref())?;
         let ways = ways_back(catalog, request.operation_id)?;
         let mark = undrained(catalog, &ways)?;
         let groups = ways.iter().map(|way| way.group.as_str());
@@ -164,7 +162,7 @@ impl Desk {
     }
 
     /// Where the partitions of a plan are now.
-    pub(super) fn verify(&self, request: &VerifyRequest) -> Result<Verification, AdminError> {
+    pub(super) async fn verify(&self, request: VerifyRequest) -> Result<Verification, AdminError> {
         let view = self.rooms()?.broker.view();
         let checks = request.moves.iter().map(|one| check(&view.catalog, one));
         Ok(Verification {

@@ -75,6 +75,7 @@ fn about() -> About {
         admin_address: address,
         rack: None,
         data_dir: ".".into(),
+        settings: Vec::new(),
     }
 }
 

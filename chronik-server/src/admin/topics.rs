@@ -1,10 +1,12 @@
 //! Topics as the catalog has them, with who leads and who keeps up as this node knows it.
 
+use std::sync::Arc;
+
 use chronik_admin::v1::{
     Partition, Topic, TopicDescribeRequest, TopicList, TopicListRequest, TopicSummary,
 };
 use chronik_admin::{AdminError, Code};
-use chronik_core::catalog;
+use chronik_core::catalog::{self, Catalog, NewTopic};
 
 use super::desk::Desk;
 use crate::broker::View;
@@ -27,21 +29,49 @@ impl Desk {
         request: TopicDescribeRequest,
     ) -> Result<Topic, AdminError> {
         let view = self.rooms()?.broker.view();
-        let name = &request.name;
-        let topic = view.catalog.topic(name).ok_or_else(|| {
-            AdminError::new(Code::NotFound, format!("there is no topic {name:?}"))
-                .hint("chronikctl topic list")
-        })?;
-        let configs = topic.configs.iter();
-        Ok(Topic {
-            name: topic.name.to_string(),
-            topic_id: topic.id.to_string(),
-            internal: topic.internal,
-            configs: configs
-                .map(|(key, value)| (key.to_string(), value.to_string()))
-                .collect(),
-            partitions: partitions(&view, topic).collect(),
-        })
+        let topic = find(&view.catalog, &request.name)?;
+        Ok(described(&view, topic))
+    }
+}
+
+pub(super) fn find<'a>(
+    catalog: &'a Catalog,
+    name: &str,
+) -> Result<&'a Arc<catalog::Topic>, AdminError> {
+    catalog.topic(name).ok_or_else(|| {
+        AdminError::new(Code::NotFound, format!("there is no topic {name:?}"))
+            .hint("chronikctl topic list")
+    })
+}
+
+/// A topic as it is.
+pub(super) fn described(view: &View, topic: &catalog::Topic) -> Topic {
+    let configs = topic.configs.iter();
+    Topic {
+        name: topic.name.to_string(),
+        topic_id: topic.id.to_string(),
+        internal: topic.internal,
+        configs: configs
+            .map(|(key, value)| (key.to_string(), value.to_string()))
+            .collect(),
+        partitions: partitions(view, topic).collect(),
+    }
+}
+
+/// A topic as it would be made.
+pub(super) fn planned(topic: &NewTopic) -> Topic {
+    let numbered = topic.partitions.iter().enumerate();
+    let partitions = numbered.map(|(number, replicas)| Partition {
+        partition: number as u32,
+        replicas: replicas.iter().map(|node| node.0).collect(),
+        ..Partition::default()
+    });
+    Topic {
+        name: topic.name.clone(),
+        internal: topic.internal,
+        configs: topic.configs.iter().cloned().collect(),
+        partitions: partitions.collect(),
+        ..Topic::default()
     }
 }
 

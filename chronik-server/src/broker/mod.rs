@@ -29,7 +29,7 @@ pub use append::{Appends, PendingAppend, all_replicas};
 pub use chronik_core::partition::Acks;
 pub use fetch::{FetchLimits, Fetched};
 pub use offsets::{BatchFound, EpochEnd};
-pub use topics::{CreateRefused, ExtendRefused, TopicSpec};
+pub use topics::{CreateRefused, ExtendRefused, MIN_INSYNC_REPLICAS, TopicSpec};
 pub use view::{Leader, View};
 
 use crate::metrics::Metrics;

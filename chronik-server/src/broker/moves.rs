@@ -49,7 +49,7 @@ impl Broker {
         timeout: Duration,
     ) -> Result<Result<(), Refused>, ProposeError> {
         let command = Command::SetThrottle { limit, expected };
-        self.tell(command, timeout).await
+        self.propose_plain(command, timeout).await
     }
 
     /// The moves of an operation stand still, or go on.
@@ -63,7 +63,7 @@ impl Broker {
             operation,
             is_paused,
         };
-        self.tell(command, timeout).await
+        self.propose_plain(command, timeout).await
     }
 
     async fn order(
@@ -78,26 +78,24 @@ impl Broker {
         }
     }
 
+    /// Says who shall vote in the metadata group, if `present` do now.
+    pub async fn set_meta_voters(
+        &self,
+        present: Vec<NodeId>,
+        wanted: Vec<NodeId>,
+        timeout: Duration,
+    ) -> Result<Result<(), Refused>, ProposeError> {
+        let command = Command::SetMetaVoters { present, wanted };
+        self.propose_plain(command, timeout).await
+    }
+
     /// Lets a node leave for good that holds nothing any more.
     pub async fn remove_node(
         &self,
         node: NodeId,
         timeout: Duration,
     ) -> Result<Result<(), Refused>, ProposeError> {
-        self.tell(Command::RemoveNode(node), timeout).await
-    }
-
-    /// A command that is done or refused.
-    async fn tell(
-        &self,
-        command: Command,
-        timeout: Duration,
-    ) -> Result<Result<(), Refused>, ProposeError> {
-        match self.propose(command, timeout).await? {
-            Outcome::Done => Ok(Ok(())),
-            Outcome::Refused(refused) => Ok(Err(refused)),
-            other => unreachable!("it is done or refused, not {other:?}"),
-        }
+        self.propose_plain(Command::RemoveNode(node), timeout).await
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chronik_core::catalog::name::{self, NameRefused};
-use chronik_core::catalog::topic_config::{self, ConfigRefused};
+use chronik_core::catalog::topic_config::{self, ConfigRefused, Row};
 use chronik_core::catalog::{Command, NewTopic, Outcome, Refused, Topic, TopicOutcome};
 use chronik_core::ids::{NodeId, TopicId};
 use chronik_core::plan::placement;
@@ -59,6 +59,8 @@ pub enum ExtendRefused {
 }
 
 pub(super) const MAX_PARTITIONS: u32 = 10_000;
+/// The one key whose default is the node's to say.
+pub const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 
 impl Broker {
     /// Checks a creation and completes it with defaults, without doing it.
@@ -198,13 +200,28 @@ impl Broker {
         changes: Vec<(String, Option<String>)>,
         timeout: Duration,
     ) -> Result<Result<(), Refused>, ProposeError> {
-        match self
-            .propose(Command::SetConfigs { topic, changes }, timeout)
-            .await?
-        {
+        self.propose_plain(Command::SetConfigs { topic, changes }, timeout)
+            .await
+    }
+
+    /// Proposes what is either done or refused.
+    pub(super) async fn propose_plain(
+        &self,
+        command: Command,
+        timeout: Duration,
+    ) -> Result<Result<(), Refused>, ProposeError> {
+        match self.propose(command, timeout).await? {
             Outcome::Done => Ok(Ok(())),
             Outcome::Refused(refused) => Ok(Err(refused)),
-            other => unreachable!("configs were proposed, not {other:?}"),
+            other => unreachable!("a plain change was proposed, not {other:?}"),
+        }
+    }
+
+    /// What holds for a topic that does not set the key.
+    pub fn default_of(&self, row: &Row) -> String {
+        match row.name {
+            MIN_INSYNC_REPLICAS => self.settings.min_insync_replicas.to_string(),
+            _ => row.default.to_owned(),
         }
     }
 

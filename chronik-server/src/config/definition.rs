@@ -45,6 +45,14 @@ pub enum ChangeNeeds {
 }
 
 impl ChangeNeeds {
+    /// The rule as a word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Restart => "restart",
+            Self::Birth => "birth",
+        }
+    }
+
     /// The rule as a sentence.
     pub fn sentence(self) -> &'static str {
         match self {

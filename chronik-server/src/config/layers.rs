@@ -30,6 +30,16 @@ pub struct Loaded {
     pub warnings: Vec<String>,
     /// The file that was read, if any.
     pub file: Option<PathBuf>,
+    /// What holds for every key, in the order of the table.
+    pub settings: Vec<Setting>,
+}
+
+/// What holds for a key, as it was written.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    pub definition: &'static Definition,
+    pub text: String,
+    pub origin: Origin,
 }
 
 /// Why no configuration came out.
@@ -95,11 +105,13 @@ impl Sources {
         }
         layers.take_environment(&self.environment);
         layers.take_flags(self.flags);
+        let settings = layers.settings();
         let (config, warnings) = layers.into_config()?;
         Ok(Loaded {
             config,
             warnings,
             file,
+            settings,
         })
     }
 }
@@ -159,6 +171,19 @@ impl Layers {
         self.given
             .get(path)
             .map_or(Origin::Default, |given| given.origin.clone())
+    }
+
+    fn settings(&self) -> Vec<Setting> {
+        let setting = |definition: &'static Definition| {
+            let given = self.given.get(definition.path);
+            let text = given.map_or(definition.default, |given| &given.text);
+            Setting {
+                definition,
+                text: text.to_owned(),
+                origin: self.origin_of(definition.path),
+            }
+        };
+        definitions().map(setting).collect()
     }
 
     pub(super) fn take_text(&mut self, path: PathBuf, text: &str) {

@@ -178,7 +178,9 @@ impl From<&Refused> for ErrorCode {
             | Refused::NoHome { .. }
             | Refused::NoOperation(_)
             | Refused::OtherThrottle => ErrorCode::UnknownServerError,
-            Refused::AlreadyBorn(_) | Refused::EndedLife { .. } => ErrorCode::UnknownServerError,
+            Refused::AlreadyBorn(_) | Refused::EndedLife { .. } | Refused::OtherVoters => {
+                ErrorCode::UnknownServerError
+            }
         }
     }
 }

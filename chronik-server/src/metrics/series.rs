@@ -174,6 +174,11 @@ impl SecondsCounter {
     pub fn follow(&self, total: Duration) {
         self.0.fetch_max(nanoseconds(total), RELAXED);
     }
+
+    /// All of it.
+    pub fn total(&self) -> Duration {
+        Duration::from_nanos(self.0.load(RELAXED))
+    }
 }
 
 impl<const PER_SECOND: u64> Histogram<PER_SECOND> {

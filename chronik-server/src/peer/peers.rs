@@ -102,6 +102,13 @@ impl Peers {
         self.ask(to, Question::Call(request), deadline).await
     }
 
+    /// Nodes to which nothing is sent, because their breakers are open.
+    pub fn refused(&self) -> Vec<NodeId> {
+        let links = self.links.borrow();
+        let refused = links.values().filter(|link| link.refuses());
+        refused.map(|link| link.node()).collect()
+    }
+
     /// Who a node is, also before there is a cluster.
     pub async fn hello(&self, to: NodeId, deadline: Duration) -> Result<Identity, CallError> {
         let answer = self.ask(to, Question::Identity, deadline).await?;

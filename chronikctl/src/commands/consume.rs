@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::sleep;
 
+use super::place::Place;
 use super::topic::{EARLIEST, LATEST, Offsets, find, leaders, offsets};
 use crate::clock;
 use crate::exit::{Failure, Verdict};
@@ -24,8 +25,8 @@ pub(crate) struct Args {
     /// Only these partitions
     #[arg(short, long, value_name = "NUMBER,..", value_delimiter = ',')]
     partitions: Vec<i32>,
-    /// Where to begin: start, end, or an offset
-    #[arg(long, value_name = "PLACE", default_value = "start", value_parser = place)]
+    /// Where to begin: start, end, an offset, or a time as 2026-11-21T18:55:40Z or @MS
+    #[arg(long, value_name = "PLACE", default_value = "start", value_parser = Place::parse)]
     from: Place,
     /// Stop after so many records
     #[arg(short = 'n', long, value_name = "COUNT")]
@@ -33,13 +34,6 @@ pub(crate) struct Args {
     /// Wait for more at the end
     #[arg(short, long)]
     follow: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Place {
-    Start,
-    End,
-    Offset(i64),
 }
 
 /// One record in JSON; what is no text is in hexadecimal digits.
@@ -150,6 +144,14 @@ async fn begin<'a>(
             .keys()
             .map(|partition| (*partition, offset))
             .collect(),
+        Place::Time(ms) => {
+            let at = offsets(kafka, &args.topic, &leaders, ms).await;
+            let at = |partition| at.get(partition).copied().filter(|at| *at >= 0);
+            // Nothing is that young: the end.
+            let places = end.iter();
+            let places = places.map(|(partition, end)| (*partition, at(partition).unwrap_or(*end)));
+            places.collect()
+        }
     };
     Ok(Reading {
         session,
@@ -278,16 +280,5 @@ fn readable(bytes: &[u8]) -> String {
             let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
             format!("0x{digits}")
         }
-    }
-}
-
-fn place(text: &str) -> Result<Place, String> {
-    match text {
-        "start" => Ok(Place::Start),
-        "end" => Ok(Place::End),
-        offset => offset
-            .parse()
-            .map(Place::Offset)
-            .map_err(|_| format!("{text:?} is neither start, nor end, nor an offset")),
     }
 }

@@ -1,10 +1,13 @@
 //! `chronikctl journal`: what was done from here, newest last.
 
 use std::fs;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::cli::duration;
+use crate::clock;
 use crate::output::{Answer, Cell, Column, Table, Tone, note};
 use crate::session::Session;
 
@@ -13,6 +16,9 @@ pub(crate) struct Args {
     /// How many entries at most
     #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 20)]
     count: usize,
+    /// Only what was done in this last while
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    since: Option<Duration>,
 }
 
 /// Changes, oldest first.
@@ -46,10 +52,16 @@ pub(crate) fn run(session: &Session, args: &Args) -> Answer {
     let file = &session.settings.paths.journal;
     // No journal is one without entries.
     let text = fs::read_to_string(file).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    let newest = lines.iter().skip(lines.len().saturating_sub(args.count));
-    let entries = newest.filter_map(|line| serde_json::from_str(line).ok());
-    let entries: Vec<Entry> = entries.collect();
+    let since = args.since.map_or_else(String::new, |since| {
+        let since = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        clock::rfc3339(clock::wall_ms().saturating_sub(since))
+    });
+    let entries = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    // Times of this form are in the order of their letters.
+    let mut entries: Vec<Entry> = entries.filter(|entry: &Entry| entry.ts >= since).collect();
+    entries.drain(..entries.len().saturating_sub(args.count));
     if entries.is_empty() {
         note(&format!(
             "nothing was changed from here yet ({})",

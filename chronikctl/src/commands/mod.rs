@@ -9,6 +9,7 @@ pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod consume;
 pub(crate) mod context;
+pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod group;
@@ -19,6 +20,7 @@ pub(crate) mod leaders;
 pub(crate) mod man;
 pub(crate) mod node;
 pub(crate) mod partition;
+pub(crate) mod place;
 pub(crate) mod produce;
 pub(crate) mod raft;
 pub(crate) mod rebalance;
@@ -51,9 +53,9 @@ impl From<Answer> for Said {
 /// Does what the command line says.
 pub(crate) async fn run(session: &Session, command: &Command) -> Result<Said, Failure> {
     match command {
-        Command::Status(_) => status::run(session).await.map(Said::from),
+        Command::Status(args) => status::run(session, args).await.map(Said::from),
         Command::Health(args) => health::run(session, args).await.map(Said::from),
-        Command::Check(args) => check::run(session, args).await.map(Said::from),
+        Command::Check(args) => check::run(session, args).await,
         Command::Wait(wait) => wait::run(session, wait).await.map(Said::from),
         Command::Explain(explain) => explain::run(session, explain).await.map(Said::from),
         Command::Config(config) => config::run(session, config).await.map(Said::from),
@@ -75,12 +77,13 @@ pub(crate) async fn run(session: &Session, command: &Command) -> Result<Said, Fa
         Command::Group(group) => group::run(session, group).await.map(Said::from),
         Command::Produce(args) => produce::run(session, args).await,
         Command::Consume(args) => consume::run(session, args).await.map(Said::Printed),
-        Command::Cluster(cluster) => cluster::run(session, cluster).await.map(Said::from),
+        Command::Cluster(cluster) => cluster::run(session, cluster).await,
         Command::Context(context) => context::run(session, context).await.map(Said::from),
         Command::Api(args) => api::run(session, args).await.map(Said::Printed),
         Command::Schema(args) => schema::run(args).map(Said::Printed),
         Command::HelpJson(_) => Ok(help_json::run()),
         Command::Completions(args) => Ok(completions::run(args)),
+        Command::Doctor(args) => doctor::run(session, args).await.map(Said::from),
         Command::Bundle(bundle) => bundle::run(session, bundle).await.map(Said::from),
         Command::Journal(args) => Ok(journal::run(session, args).into()),
         Command::Man(args) => man::run(args).map(Said::Printed),
@@ -92,9 +95,13 @@ pub(crate) async fn run(session: &Session, command: &Command) -> Result<Said, Fa
 pub(crate) fn is_read(command: &Command) -> bool {
     match command {
         Command::Status(_) | Command::Health(_) | Command::Check(_) => true,
-        Command::Explain(_) | Command::Config(_) => true,
+        Command::Explain(_) | Command::Doctor(_) => true,
+        Command::Config(config) => !matches!(config, config::Config::Set(_)),
         Command::Raft(raft) => matches!(raft, raft::Raft::Status(_) | raft::Raft::History(_)),
-        Command::Node(node) => matches!(node, node::Node::List(_) | node::Node::Describe(_)),
+        Command::Node(node) => matches!(
+            node,
+            node::Node::List(_) | node::Node::Describe(_) | node::Node::RestartCheck(_)
+        ),
         Command::Snapshot(snapshot) => snapshot::is_read(snapshot),
         Command::Topic(topic) => matches!(topic, topic::Topic::List(_) | topic::Topic::Describe(_)),
         Command::Group(group) => matches!(

@@ -3,14 +3,51 @@
 use std::time::Duration;
 
 use chronik_admin::client::{Bounds, Client};
-use chronik_admin::v1::{ClusterView, ClusterViewRequest, NodeRow, NodeStatusRequest};
+use chronik_admin::v1::{
+    ClockRequest, Clocks, ClusterView, ClusterViewRequest, NodeRow, NodeStatusRequest, System,
+    SystemRequest,
+};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::exit::Failure;
 use crate::output::{Answer, Cell, Column, Table, Tone, Warning, bytes, duration_ms, plural};
 use crate::session::Session;
 
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Args {
+    /// The machines, the processes and the clocks as well
+    #[arg(long)]
+    extra: bool,
+}
+
+/// Every node, and the verdict.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct ClusterStatus<'a> {
+    #[serde(flatten)]
+    view: &'a ClusterView,
+    /// Only if it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extra: Option<Extra>,
+}
+
+/// What costs a question to each node.
+#[derive(Serialize, JsonSchema)]
+struct Extra {
+    systems: Vec<System>,
+    clocks: Clocks,
+}
+
+const EXTRA_COLUMNS: [Column; 8] = [
+    Column::number("node"),
+    Column::text("clock"),
+    Column::text("cpu time"),
+    Column::number("threads"),
+    Column::text("open files"),
+    Column::text("free memory"),
+    Column::number("cpus"),
+    Column::text("system"),
+];
 
 /// A node that another one cannot reach gets so long to answer here.
 const LOOK_DIRECTLY: Duration = Duration::from_millis(500);
@@ -31,7 +68,7 @@ const COLUMNS: [Column; 13] = [
     Column::number("life").wide(),
 ];
 
-pub(crate) async fn run(session: &Session) -> Result<Answer, Failure> {
+pub(crate) async fn run(session: &Session, args: &Args) -> Result<Answer, Failure> {
     let view = |client: Client| async move {
         let mut cluster = client.cluster();
         client.bounded(cluster.view(ClusterViewRequest {})).await
@@ -39,13 +76,65 @@ pub(crate) async fn run(session: &Session) -> Result<Answer, Failure> {
     let (client, view) = session.ask(view).await?;
     session.check_cluster(&view.cluster_id)?;
     let mut answer = told(&view);
+    if args.extra {
+        let extra = ask_more(&client, &view).await?;
+        answer.tables.push(extra_table(&extra));
+        let status = ClusterStatus {
+            view: &view,
+            extra: Some(extra),
+        };
+        answer.data = serde_json::to_value(status).expect("a status has a JSON form");
+    }
     answer.warnings = look_directly(session, &client, &view).await;
     Ok(answer)
 }
 
+/// The machines and the clocks; a node that does not answer is left out.
+async fn ask_more(client: &Client, view: &ClusterView) -> Result<Extra, Failure> {
+    let clocks = client.bounded(client.node().clock(ClockRequest {})).await?;
+    let there = view.nodes.iter().filter(|row| row.reachable);
+    let system = |row: &NodeRow| {
+        let node_id = Some(row.node_id);
+        let client = client.clone();
+        async move {
+            let mut node = client.node();
+            let system = client.bounded(node.system(SystemRequest { node_id })).await;
+            system.ok()
+        }
+    };
+    let systems = futures_util::future::join_all(there.map(system)).await;
+    Ok(Extra {
+        systems: systems.into_iter().flatten().collect(),
+        clocks,
+    })
+}
+
+fn extra_table(extra: &Extra) -> Table {
+    let mut table = Table::new(&EXTRA_COLUMNS);
+    for system in &extra.systems {
+        let mut clocks = extra.clocks.nodes.iter();
+        let clock = clocks.find(|clock| clock.node_id == system.node_id);
+        let apart = clock.and_then(|clock| Some((clock.ahead_ms?, clock.uncertain_ms?)));
+        let apart = apart.map(|(ahead, doubt)| format!("{ahead:+}ms (within {doubt}ms)"));
+        let (free, total) = (system.memory_available_bytes, system.memory_total_bytes);
+        table.row(vec![
+            system.node_id.into(),
+            Cell::maybe(apart),
+            duration_ms(system.cpu_ms).into(),
+            system.threads.into(),
+            format!("{} of {}", system.open_files, system.open_files_limit).into(),
+            format!("{} of {}", bytes(free), bytes(total)).into(),
+            system.cpus.into(),
+            system.kernel.as_str().into(),
+        ]);
+    }
+    table
+}
+
 /// What there is to say of a cluster.
 pub(crate) fn told(view: &ClusterView) -> Answer {
-    let mut answer = Answer::of("ClusterStatus", &view.cluster_id, view);
+    let status = ClusterStatus { view, extra: None };
+    let mut answer = Answer::of("ClusterStatus", &view.cluster_id, &status);
     answer.headlines = headlines(view);
     answer.tables.push(nodes(&view.nodes));
     answer.footers = reasons(view);
@@ -137,7 +226,39 @@ fn headlines(view: &ClusterView) -> Vec<(Tone, String)> {
         plural(view.partitions, "partition"),
         view.asked_node,
     );
-    vec![(Tone::Strong, format!("cluster {id}")), (tone, line)]
+    vec![
+        (Tone::Strong, format!("cluster {id}")),
+        (tone, line),
+        (Tone::Plain, balance(view)),
+    ]
+}
+
+/// How leading is shared, and the replica that lacks most.
+fn balance(view: &ClusterView) -> String {
+    let shares = view.nodes.iter();
+    let shares = shares.map(|row| row.status.as_ref().map(|status| status.leaders));
+    let shares: Vec<Option<u64>> = shares.collect();
+    let words: Vec<String> = shares
+        .iter()
+        .map(|share| share.map_or_else(|| "-".to_owned(), |leaders| leaders.to_string()))
+        .collect();
+    let known = || shares.iter().flatten();
+    let skew = known().max().zip(known().min());
+    let skew = skew.map_or(0, |(most, least)| most - least);
+    let lag = match &view.worst_lag {
+        Some(lag) => format!(
+            "worst lag: node {} lacks {} of {}, the oldest for {}",
+            lag.node_id,
+            match lag.entries {
+                1 => "1 entry".to_owned(),
+                count => format!("{count} entries"),
+            },
+            lag.group,
+            duration_ms(lag.ms)
+        ),
+        None => "no replica lags".to_owned(),
+    };
+    format!("leaders {} (skew {skew})   {lag}", words.join("/"))
 }
 
 fn reasons(view: &ClusterView) -> Vec<(Tone, String)> {

@@ -243,6 +243,7 @@ pub(super) async fn act(
         dry_run: false,
         yes: true,
         confirm: Some(session.settings.context.name.clone()),
+        ..Consent::default()
     };
     let session = Session {
         settings: session.settings.clone(),

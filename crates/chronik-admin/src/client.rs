@@ -17,6 +17,8 @@ use tonic::codegen::http::{Request, Response, Uri};
 
 use crate::error::{AdminError, Code};
 use crate::v1::cluster_client::ClusterClient;
+use crate::v1::configs_client::ConfigsClient;
+use crate::v1::groups_client::GroupsClient;
 use crate::v1::node_client::NodeClient;
 use crate::v1::placement_client::PlacementClient;
 use crate::v1::raft_client::RaftClient;
@@ -51,6 +53,29 @@ pub type Events = tonic::Streaming<crate::v1::ClusterEvent>;
 
 /// Answers may name every group of a large cluster.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
+
+/// A method for each service, over the same connection.
+macro_rules! services {
+    ($($name:ident: $client:ident,)+) => {
+        impl Client {
+            $(pub fn $name(&self) -> $client<Channel> {
+                $client::with_origin(self.channel.clone(), self.origin.clone())
+                    .max_decoding_message_size(MAX_ANSWER_BYTES)
+            })+
+        }
+    };
+}
+
+services! {
+    node: NodeClient,
+    cluster: ClusterClient,
+    raft: RaftClient,
+    placement: PlacementClient,
+    topics: TopicsClient,
+    configs: ConfigsClient,
+    groups: GroupsClient,
+    snapshots: SnapshotsClient,
+}
 
 impl Client {
     /// Connects to `HOST:PORT`.
@@ -91,36 +116,6 @@ impl Client {
 
     pub fn address(&self) -> &str {
         &self.address
-    }
-
-    pub fn cluster(&self) -> ClusterClient<Channel> {
-        ClusterClient::with_origin(self.channel.clone(), self.origin.clone())
-            .max_decoding_message_size(MAX_ANSWER_BYTES)
-    }
-
-    pub fn node(&self) -> NodeClient<Channel> {
-        NodeClient::with_origin(self.channel.clone(), self.origin.clone())
-            .max_decoding_message_size(MAX_ANSWER_BYTES)
-    }
-
-    pub fn raft(&self) -> RaftClient<Channel> {
-        RaftClient::with_origin(self.channel.clone(), self.origin.clone())
-            .max_decoding_message_size(MAX_ANSWER_BYTES)
-    }
-
-    pub fn placement(&self) -> PlacementClient<Channel> {
-        PlacementClient::with_origin(self.channel.clone(), self.origin.clone())
-            .max_decoding_message_size(MAX_ANSWER_BYTES)
-    }
-
-    pub fn snapshots(&self) -> SnapshotsClient<Channel> {
-        SnapshotsClient::with_origin(self.channel.clone(), self.origin.clone())
-            .max_decoding_message_size(MAX_ANSWER_BYTES)
-    }
-
-    pub fn topics(&self) -> TopicsClient<Channel> {
-        TopicsClient::with_origin(self.channel.clone(), self.origin.clone())
-            .max_decoding_message_size(MAX_ANSWER_BYTES)
     }
 
     /// A request of the HTTP mirror, over the same connection: the status and the body of the answer.

@@ -1,5 +1,7 @@
 //! Every method, once: where it is, what it may change, and who may call it.
 
+use std::fmt;
+
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
@@ -20,10 +22,12 @@ pub enum Verb {
 pub enum Impact {
     Read,
     Write,
+    /// It takes away what cannot be brought back.
+    Destructive,
 }
 
-/// Who may call a method, once callers have names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// Who may call a method, once callers have names; each may do what those before it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     Viewer,
@@ -64,6 +68,30 @@ pub const METHODS: &[Method] = &[
         "Status",
         "/v1/node/status",
         "What a node says of itself, without asking anybody.",
+    ),
+    read::<v1::NodeConfigRequest, v1::NodeConfig>(
+        "Node",
+        "Config",
+        "/v1/node/config",
+        "What a node was configured with, and where each value comes from.",
+    ),
+    read::<v1::SystemRequest, v1::System>(
+        "Node",
+        "System",
+        "/v1/node/system",
+        "What a node runs on.",
+    ),
+    read::<v1::ClockRequest, v1::Clocks>(
+        "Node",
+        "Clock",
+        "/v1/node/clock",
+        "How far the clocks of the other nodes are from the one that is asked.",
+    ),
+    read::<v1::LogDigestRequest, v1::LogDigest>(
+        "Node",
+        "LogDigest",
+        "/v1/node/log-digest",
+        "What a node complained of lately: each kind of warning and error once, with how often.",
     ),
     write::<v1::SetLogLevelRequest, v1::LogLevel>(
         "Node",
@@ -115,6 +143,12 @@ pub const METHODS: &[Method] = &[
         "Transfer",
         "/v1/raft/transfer",
         "The leader of a group hands over to a named node.",
+    ),
+    write::<v1::ChangeMemberRequest, v1::MemberChange>(
+        "Raft",
+        "ChangeMember",
+        "/v1/raft/change-member",
+        "Adds a node to a group, gives it a vote, or lets it leave; says what that makes of the quorum.",
     ),
     read::<v1::PlanRequest, v1::PlacementPlan>(
         "Placement",
@@ -174,11 +208,17 @@ pub const METHODS: &[Method] = &[
             "Where the partitions of a plan are now.",
         )
     },
-    write::<v1::RemoveNodeRequest, v1::NodeRemoved>(
+    destructive::<v1::RemoveNodeRequest, v1::NodeRemoved>(
         "Placement",
         "RemoveNode",
         "/v1/placement/remove-node",
         "Lets a node leave for good that holds nothing any more.",
+    ),
+    write::<v1::BalanceLeadersRequest, v1::LeadersBalanced>(
+        "Placement",
+        "BalanceLeaders",
+        "/v1/placement/balance-leaders",
+        "Lets the first replica of each partition lead, where it keeps up.",
     ),
     read::<v1::TopicListRequest, v1::TopicList>(
         "Topics",
@@ -191,6 +231,84 @@ pub const METHODS: &[Method] = &[
         "Describe",
         "/v1/topics/describe",
         "One topic with all its partitions.",
+    ),
+    read::<v1::ProducersRequest, v1::ProducerList>(
+        "Topics",
+        "Producers",
+        "/v1/topics/producers",
+        "Idempotent producers that a partition remembers.",
+    ),
+    write::<v1::CreateTopicRequest, v1::Topic>(
+        "Topics",
+        "Create",
+        "/v1/topics/create",
+        "Creates a topic; once it is answered, all partitions have leaders.",
+    ),
+    destructive::<v1::DeleteTopicRequest, v1::TopicDeleted>(
+        "Topics",
+        "Delete",
+        "/v1/topics/delete",
+        "Deletes a topic with all its records.",
+    ),
+    write::<v1::AddPartitionsRequest, v1::Topic>(
+        "Topics",
+        "AddPartitions",
+        "/v1/topics/add-partitions",
+        "Gives a topic more partitions.",
+    ),
+    destructive::<v1::TrimRequest, v1::Trimmed>(
+        "Topics",
+        "Trim",
+        "/v1/topics/trim",
+        "Drops the oldest records of a partition.",
+    ),
+    read::<v1::ConfigDescribeRequest, v1::TopicConfig>(
+        "Configs",
+        "Describe",
+        "/v1/configs",
+        "What holds for a topic, and where it comes from.",
+    ),
+    read::<v1::ConfigDiffRequest, v1::ConfigDiff>(
+        "Configs",
+        "Diff",
+        "/v1/configs/diff",
+        "Settings of the nodes that differ, although they should be the same everywhere.",
+    ),
+    write::<v1::ConfigAlterRequest, v1::TopicConfig>(
+        "Configs",
+        "Alter",
+        "/v1/configs/alter",
+        "Changes the settings of a topic.",
+    ),
+    read::<v1::GroupListRequest, v1::GroupList>(
+        "Groups",
+        "List",
+        "/v1/groups",
+        "All groups, as their coordinators know them.",
+    ),
+    read::<v1::GroupDescribeRequest, v1::Group>(
+        "Groups",
+        "Describe",
+        "/v1/groups/describe",
+        "Members and positions of one group.",
+    ),
+    read::<v1::GroupLagRequest, v1::GroupLags>(
+        "Groups",
+        "Lag",
+        "/v1/groups/lag",
+        "What each group has not read yet.",
+    ),
+    write::<v1::GroupSeekRequest, v1::Group>(
+        "Groups",
+        "Seek",
+        "/v1/groups/seek",
+        "Other positions for a group without members.",
+    ),
+    destructive::<v1::GroupDeleteRequest, v1::GroupDeleted>(
+        "Groups",
+        "Delete",
+        "/v1/groups/delete",
+        "A group without members goes, with all its positions.",
     ),
     read::<v1::SnapshotListRequest, v1::SnapshotList>(
         "Snapshots",
@@ -225,7 +343,7 @@ pub const METHODS: &[Method] = &[
         "/v1/snapshots/create",
         "Begins a snapshot on every node, on one, or of one group; the list says what becomes of it.",
     ),
-    write::<v1::SnapshotDeleteRequest, v1::SnapshotDeleted>(
+    destructive::<v1::SnapshotDeleteRequest, v1::SnapshotDeleted>(
         "Snapshots",
         "Delete",
         "/v1/snapshots/delete",
@@ -233,10 +351,30 @@ pub const METHODS: &[Method] = &[
     ),
 ];
 
+impl fmt::Display for Role {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Role::Viewer => "viewer",
+            Role::Operator => "operator",
+            Role::Admin => "admin",
+        })
+    }
+}
+
+/// What the paths of all methods begin with in gRPC.
+const PACKAGE: &str = "/chronik.admin.v1.";
+
 impl Method {
-    /// The method that is called by this request, if any has its path.
+    /// The method with this path of the HTTP mirror.
     pub fn at(path: &str) -> Option<&'static Method> {
         METHODS.iter().find(|method| method.path == path)
+    }
+
+    /// The method with this path of gRPC, as in `/chronik.admin.v1.Raft/StepDown`.
+    pub fn at_grpc(path: &str) -> Option<&'static Method> {
+        let (service, rpc) = path.strip_prefix(PACKAGE)?.split_once('/')?;
+        let mut methods = METHODS.iter();
+        methods.find(|method| method.service == service && method.rpc == rpc)
     }
 }
 
@@ -271,6 +409,19 @@ const fn write<Q: JsonSchema, A: JsonSchema>(
         impact: Impact::Write,
         role: Role::Operator,
         ..read::<Q, A>(service, rpc, path, summary)
+    }
+}
+
+const fn destructive<Q: JsonSchema, A: JsonSchema>(
+    service: &'static str,
+    rpc: &'static str,
+    path: &'static str,
+    summary: &'static str,
+) -> Method {
+    Method {
+        impact: Impact::Destructive,
+        role: Role::Admin,
+        ..write::<Q, A>(service, rpc, path, summary)
     }
 }
 

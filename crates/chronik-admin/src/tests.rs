@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use prost::Message;
-use prost_types::FileDescriptorSet;
+use prost_types::{FileDescriptorSet, MethodDescriptorProto};
 use serde_json::Value;
 use tonic::Status;
 
@@ -11,13 +11,9 @@ use super::*;
 
 #[test]
 fn every_rpc_has_a_row_and_every_row_an_rpc() {
-    let set = FileDescriptorSet::decode(DESCRIPTOR).unwrap();
-    let services = set.file.iter().flat_map(|file| &file.service);
-    let rpcs: BTreeSet<String> = services
-        .flat_map(|service| {
-            let names = service.method.iter().map(|method| method.name());
-            names.map(|name| format!("{}.{name}", service.name()))
-        })
+    let rpcs: BTreeSet<String> = rpcs()
+        .iter()
+        .map(|(service, rpc)| format!("{service}.{}", rpc.name()))
         .collect();
     let rows = METHODS.iter();
     let rows: BTreeSet<String> = rows
@@ -29,12 +25,36 @@ fn every_rpc_has_a_row_and_every_row_an_rpc() {
 }
 
 #[test]
-fn what_changes_something_is_posted_and_asks_for_more_than_a_viewer() {
-    for method in METHODS {
-        let writes = method.impact == Impact::Write;
-        assert!(!writes || method.verb == Verb::Post, "{}", method.path);
-        assert_eq!(writes, method.role != Role::Viewer, "{}", method.path);
-        assert!(method.summary.ends_with('.'), "{}", method.path);
+fn every_rpc_has_a_route_schemas_an_impact_and_a_role() {
+    for (service, rpc) in rpcs() {
+        let (service, name) = (service.as_str(), rpc.name());
+        let grpc = format!("/chronik.admin.v1.{service}/{name}");
+        let method = Method::at_grpc(&grpc).unwrap_or_else(|| panic!("{grpc} has no row"));
+        assert!(method.path.starts_with("/v1/"), "{grpc}");
+        assert!(std::ptr::eq(Method::at(method.path).unwrap(), method));
+        assert_eq!(
+            method.form != Form::Object,
+            rpc.server_streaming(),
+            "{grpc}"
+        );
+        assert!(method.summary.ends_with('.'), "{grpc}");
+        let fields = fields_of(rpc.input_type());
+        let described = (method.request)().to_value();
+        let described = described["properties"].as_object().into_iter().flatten();
+        let described: BTreeSet<String> = described.map(|(name, _)| name.clone()).collect();
+        assert_eq!(fields, described, "{grpc}");
+        assert!((method.response)().to_value().is_object(), "{grpc}");
+        let writes = method.impact != Impact::Read;
+        assert!(!writes || method.verb == Verb::Post, "{grpc}");
+        let least = match method.impact {
+            Impact::Read => Role::Viewer,
+            Impact::Write => Role::Operator,
+            Impact::Destructive => Role::Admin,
+        };
+        assert_eq!(method.role, least, "{grpc}");
+        for field in ["expect", "dry_run", "request_id"] {
+            assert_eq!(fields.contains(field), writes, "{grpc}: {field}");
+        }
     }
 }
 
@@ -69,4 +89,26 @@ fn an_error_survives_its_way_through_grpc() {
     }
     let made_on_the_way = AdminError::from(Status::deadline_exceeded("too late"));
     assert_eq!(made_on_the_way.code, Code::Deadline);
+}
+
+/// Every method of the contract, with its service.
+fn rpcs() -> Vec<(String, MethodDescriptorProto)> {
+    let set = FileDescriptorSet::decode(DESCRIPTOR).unwrap();
+    let services = set.file.into_iter().flat_map(|file| file.service);
+    services
+        .flat_map(|service| {
+            let name = service.name().to_owned();
+            let methods = service.method.into_iter();
+            methods.map(move |method| (name.clone(), method))
+        })
+        .collect()
+}
+
+fn fields_of(message: &str) -> BTreeSet<String> {
+    let set = FileDescriptorSet::decode(DESCRIPTOR).unwrap();
+    let mut messages = set.file.into_iter().flat_map(|file| file.message_type);
+    let is_it = |name: &str| message.rsplit('.').next() == Some(name);
+    let found = messages.find(|message| is_it(message.name())).unwrap();
+    let fields = found.field.iter();
+    fields.map(|field| field.name().to_owned()).collect()
 }

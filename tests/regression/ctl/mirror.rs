@@ -4,20 +4,28 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use chronik_local::foreign::schemathesis;
 use serde_json::Value;
 
 use super::Three;
 
+/// To each operation.
+const QUESTIONS: u32 = 10;
+const SEED: u32 = 1;
+
 #[test]
 fn every_route_answers_as_the_document_says_and_nothing_breaks_it() {
     let three = Three::with_topic("orders");
+    let seek = [
+        "group", "seek", "billing", "--topic", "orders", "--to", "start", "--yes",
+    ];
+    assert_eq!(three.run(&seek).code, 0);
     let address = three.admin(1);
     let (status, text) = http(&address, "GET", "/openapi.json", "");
     assert_eq!(status, 200);
     let document: Value = serde_json::from_str(&text).unwrap();
     let made = three.snapshots(&["snapshot", "create", "--node", "1", "--yes"]);
-    let (_, id) = made[0].0.split_once('/').unwrap();
-    let snapshot = format!("node_id=1&snapshot_id={id}");
+    let (_, snapshot) = made[0].0.split_once('/').unwrap();
     for (path, operations) in document["paths"].as_object().unwrap() {
         for (verb, operation) in operations.as_object().unwrap() {
             let verb = verb.to_uppercase();
@@ -27,28 +35,14 @@ fn every_route_answers_as_the_document_says_and_nothing_breaks_it() {
                 assert!(path == "/v1/cluster/events" || path == "/v1/snapshots/download");
                 continue;
             }
-            let sensible = match path.as_str() {
-                "/v1/snapshots/inspect" | "/v1/snapshots/verify" => {
-                    (format!("{path}?{snapshot}"), String::new())
-                }
-                "/v1/topics/describe" => (format!("{path}?name=orders"), String::new()),
-                "/v1/raft/step-down" => (
-                    path.clone(),
-                    r#"{"group":"orders/0","dry_run":true}"#.to_owned(),
-                ),
-                "/v1/raft/transfer" => (
-                    path.clone(),
-                    r#"{"group":"orders/0","to":9,"dry_run":true}"#.to_owned(),
-                ),
-                "/v1/placement/plan" => (format!("{path}?goal=balance"), String::new()),
-                "/v1/node/log-level" => (path.clone(), r#"{"level":"info"}"#.to_owned()),
-                _ => (path.clone(), String::new()),
-            };
-            let (status, text) = http(&address, &verb, &sensible.0, &sensible.1);
+            let (query, body) = sensible(path);
+            let [query, body] = [query, body].map(|text| text.replace("SNAPSHOT", snapshot));
+            let (status, text) = http(&address, &verb, &format!("{path}{query}"), &body);
             conforms(operation, status, &text);
-            if verb == "GET" {
-                assert_eq!(status, 200, "{path}: {text}");
-            }
+            assert!(
+                status == 200 || WORTH_A_REFUSAL.contains(&path.as_str()),
+                "{path}: {text}"
+            );
             for (path, body) in nonsense(path, &operation["parameters"]) {
                 let (status, text) = http(&address, &verb, &path, &body);
                 assert!(
@@ -59,6 +53,18 @@ fn every_route_answers_as_the_document_says_and_nothing_breaks_it() {
             }
         }
     }
+    three.finish();
+}
+
+/// A small sample: `cargo xtask schemathesis` asks more.
+#[test]
+fn questions_that_nobody_thought_of_are_answered_as_the_document_says() {
+    let three = Three::with_topic("orders");
+    let url = format!("http://{}/openapi.json", three.admin(1));
+    // Events have no end, and a member that leaves ends the test.
+    let passed_over = "/v1/cluster/events|/v1/placement/remove-node";
+    let said = schemathesis::try_api(&url, QUESTIONS, SEED, passed_over);
+    println!("{}", said.unwrap_or_else(|failed| panic!("{failed}")));
     three.finish();
 }
 
@@ -81,6 +87,46 @@ fn the_examples_of_the_guide_work() {
     }
     assert!(tried >= 3, "the guide has {tried} examples with curl");
     three.finish();
+}
+
+/// Orders that even a cluster without a fault has reasons to refuse.
+const WORTH_A_REFUSAL: [&str; 8] = [
+    "/v1/placement/apply",
+    "/v1/placement/cancel",
+    "/v1/placement/pause",
+    "/v1/placement/remove-node",
+    "/v1/placement/resume",
+    "/v1/placement/rollback",
+    "/v1/raft/change-member",
+    "/v1/raft/transfer",
+];
+
+/// The query and the body of a question that makes sense; `SNAPSHOT` stands for the number of one of node 1.
+fn sensible(path: &str) -> (&'static str, &'static str) {
+    match path {
+        "/v1/topics/describe" => ("?name=orders", ""),
+        "/v1/topics/producers" => ("?group=orders/0", ""),
+        "/v1/configs" => ("?topic=orders", ""),
+        "/v1/groups/describe" => ("?group=billing", ""),
+        "/v1/placement/plan" => ("?goal=balance", ""),
+        "/v1/raft/transfer" => ("", r#"{"group":"orders/0","to":9,"dry_run":true}"#),
+        "/v1/raft/change-member" => (
+            "",
+            r#"{"group":"orders/0","node_id":1,"change":"add","dry_run":true}"#,
+        ),
+        "/v1/node/log-level" => ("", r#"{"level":"info"}"#),
+        "/v1/placement/remove-node" => ("", r#"{"node_id":3,"dry_run":true}"#),
+        "/v1/placement/balance-leaders" => ("", r#"{"dry_run":true}"#),
+        "/v1/topics/create" => ("", r#"{"name":"fresh","configs":{"retention.ms":"1"}}"#),
+        "/v1/topics/add-partitions" => ("", r#"{"name":"orders","total":2}"#),
+        "/v1/topics/delete" => ("", r#"{"name":"orders","dry_run":true}"#),
+        "/v1/configs/alter" => ("", r#"{"topic":"orders","set":{"retention.ms":"1000000"}}"#),
+        "/v1/groups/seek" => ("", r#"{"group":"billing","to":"end"}"#),
+        "/v1/groups/delete" => ("", r#"{"group":"billing","dry_run":true}"#),
+        "/v1/snapshots/inspect" | "/v1/snapshots/verify" => ("?node_id=1&snapshot_id=SNAPSHOT", ""),
+        "/v1/snapshots/delete" => ("", r#"{"node_id":1,"snapshot_id":SNAPSHOT,"dry_run":true}"#),
+        _ => ("", r#"{"group":"orders/0","dry_run":true}"#),
+    }
 }
 
 /// The answer has a status that is described, and the form that is described for it.

@@ -1,5 +1,7 @@
 //! The operators' tool against real clusters: what it says, what it changes, and what it ends with.
 
+mod contract;
+mod disk;
 mod local;
 mod mirror;
 mod moves;
@@ -7,6 +9,7 @@ mod raft;
 mod reasons;
 mod records;
 mod snapshots;
+mod steer;
 mod view;
 mod words;
 

@@ -43,7 +43,7 @@ fn topics_are_made_changed_described_and_deleted() {
     assert_eq!(refused.refusal(), (1, "ALREADY_EXISTS".to_owned()));
     let set = three.data(&[
         "topic",
-        "config",
+        "alter",
         "b",
         "--set",
         "retention.ms=2000000",
@@ -53,7 +53,7 @@ fn topics_are_made_changed_described_and_deleted() {
         "-o",
         "json",
     ]);
-    let retention = set["configs"]
+    let retention = set["settings"]
         .as_array()
         .unwrap()
         .iter()
@@ -61,12 +61,12 @@ fn topics_are_made_changed_described_and_deleted() {
         .unwrap()
         .clone();
     assert_eq!(
-        (&retention["value"], &retention["is_default"]),
-        (&json!("2000000"), &json!(false))
+        (&retention["value"], &retention["from"]),
+        (&json!("2000000"), &json!("topic"))
     );
     let wrong = three.run(&[
         "topic",
-        "config",
+        "alter",
         "b",
         "--set",
         "retention.ms=soon",
@@ -342,7 +342,7 @@ fn contexts_of_type_kafka_work_with_apache_kafka() {
     done(&["group", "delete", "billing", "--yes"]);
     done(&[
         "topic",
-        "config",
+        "alter",
         "orders",
         "--set",
         "retention.ms=1000000",

@@ -3,6 +3,7 @@
 mod cell;
 mod clients;
 mod cluster;
+mod ctl;
 mod failover;
 mod loader;
 mod peer;
@@ -34,6 +35,8 @@ enum Bench {
     Wal(wal::Options),
     /// Three nodes next to three nodes of Apache Kafka, driven by Kafka's own tools and by chronik-bench
     Cluster(cluster::Options),
+    /// What the operators' tool costs: answers about many groups, its start, and its size
+    Ctl(ctl::Options),
     /// What a message costs the generator, chronik-bench next to Kafka's producer-performance
     Clients(clients::Options),
     /// How long writes stop when a leader is lost, next to Apache Kafka
@@ -56,6 +59,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     match &options.bench {
         Bench::Wal(options) => wal::run(options),
         Bench::Cluster(options) => cluster::run(options),
+        Bench::Ctl(options) => ctl::run(options),
         Bench::Clients(options) => clients::run(options),
         Bench::Failover(options) => failover::run(options),
         Bench::Peer(options) => peer::run(options),

@@ -71,9 +71,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
 }
 
 fn one_round(server: &Path, order: [usize; 3], cold: &mut Starts, warm: &mut Starts) -> Outcome {
-    let work_dir = step::work_dir("bench")?;
-    let dir =
-        tempfile::tempdir_in(&work_dir).map_err(XtaskError::file("make a folder in", &work_dir))?;
+    let dir = step::temp_dir("bench")?;
     let mut cluster = ChronikOptions::new(server, dir.path()).cluster(order.len())?;
     cold.note(&mut cluster, order, "first")?;
     for id in order {

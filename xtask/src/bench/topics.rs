@@ -111,9 +111,7 @@ fn few(options: &Options, server: &PathBuf) -> Result<Vec<String>, XtaskError> {
 }
 
 fn start(server: &PathBuf) -> Result<(Cluster, tempfile::TempDir), XtaskError> {
-    let work_dir = step::work_dir("bench")?;
-    let dir =
-        tempfile::tempdir_in(&work_dir).map_err(XtaskError::file("make a folder in", &work_dir))?;
+    let dir = step::temp_dir("bench")?;
     let mut cluster = ChronikOptions::new(server, dir.path()).cluster(NODES)?;
     cluster.start()?;
     Ok((cluster, dir))

@@ -3,6 +3,7 @@
 use chronik_core::catalog::Node;
 use chronik_core::consumer_group::message::*;
 use chronik_core::consumer_group::{GroupError, Reply, Request};
+use chronik_core::ids::GroupUid;
 use std::sync::Arc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
@@ -55,6 +56,11 @@ impl CoordinatorHandle {
             .node
             .and_then(|leader| view.catalog.nodes.get(&leader));
         leader.cloned().ok_or(GroupError::CoordinatorNotAvailable)
+    }
+
+    /// The Raft group that keeps a consumer group; none before there ever was a group.
+    pub fn place(&self, group: &str) -> Option<GroupUid> {
+        placement::find(&self.broker, group)
     }
 
     pub async fn join(&self, request: JoinRequest) -> Result<Joined, JoinRefused> {

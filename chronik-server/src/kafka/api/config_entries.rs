@@ -7,7 +7,7 @@ use kafka_protocol::messages::describe_configs_response::{
 };
 
 use super::convert::text;
-use crate::broker::Broker;
+use crate::broker::{Broker, MIN_INSYNC_REPLICAS};
 
 /// What a config belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +32,6 @@ pub(super) struct Detail {
     pub(super) documentation: bool,
 }
 
-const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
-
 impl Resource {
     pub(super) fn from_number(number: i8) -> Option<Resource> {
         match number {
@@ -47,14 +45,6 @@ impl Resource {
 impl Source {
     pub(super) const fn number(self) -> i8 {
         self as i8
-    }
-}
-
-/// What holds for a topic that does not set the key.
-pub(super) fn default_of(row: &Row, broker: &Broker) -> String {
-    match row.name {
-        MIN_INSYNC_REPLICAS => broker.settings().min_insync_replicas.to_string(),
-        _ => row.default.to_owned(),
     }
 }
 
@@ -128,7 +118,7 @@ fn topic_entry(
     broker: &Broker,
     detail: Detail,
 ) -> DescribeConfigsResourceResult {
-    let default = default_of(row, broker);
+    let default = broker.default_of(row);
     let set = topic.configs.get(row.name);
     let mut synonyms = Vec::new();
     if detail.synonyms {

@@ -11,7 +11,7 @@ use kafka_protocol::messages::create_topics_response::{
 };
 use kafka_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse, TopicName};
 
-use super::config_entries::{self, Source};
+use super::config_entries::Source;
 use super::convert::{node_id, repeated, text, timeout, uuid};
 use crate::broker::{Broker, CreateRefused, TopicSpec};
 use crate::kafka::call::Call;
@@ -209,7 +209,7 @@ fn configs(broker: &Broker, set: impl Fn(&str) -> Option<String>) -> Vec<Creatab
     let entry = |row: &'static Row| {
         let (value, source) = match set(row.name) {
             Some(value) => (value, Source::Topic),
-            None => (config_entries::default_of(row, broker), Source::Default),
+            None => (broker.default_of(row), Source::Default),
         };
         CreatableTopicConfigs::default()
             .with_name(text(row.name))

@@ -1,7 +1,5 @@
 //! `chronikctl cluster down`: an orderly end of all nodes that `up` started.
 
-use chronik_admin::Code;
-
 use super::local::{self, LocalCluster, Place};
 use crate::exit::Failure;
 use crate::output::{Answer, Tone, plural};
@@ -15,10 +13,7 @@ pub(crate) struct Args {
 
 pub(super) fn run(session: &Session, args: &Args) -> Result<Answer, Failure> {
     let directory = args.place.directory(session);
-    let mut cluster = LocalCluster::read(&directory).ok_or_else(|| {
-        let message = format!("there is no cluster in {}", directory.display());
-        Failure::new(Code::NotFound, message).hint("chronikctl cluster up")
-    })?;
+    let mut cluster = LocalCluster::read(&directory).ok_or_else(|| local::missing(&directory))?;
     let running: Vec<u32> = cluster.nodes.iter().filter_map(|node| node.pid).collect();
     local::stop(&running)?;
     cluster.nodes.iter_mut().for_each(|node| node.pid = None);

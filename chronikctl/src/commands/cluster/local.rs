@@ -73,6 +73,12 @@ pub(super) fn stop(pids: &[u32]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Nobody ever started one there.
+pub(super) fn missing(directory: &Path) -> Failure {
+    let message = format!("there is no cluster in {}", directory.display());
+    Failure::new(Code::NotFound, message).hint("chronikctl cluster up")
+}
+
 /// The server's program: the one that is named, or beside this program, or on the PATH.
 pub(crate) fn server_program(session: &Session, named: Option<&Path>) -> Result<PathBuf, Failure> {
     if let Some(program) = named {
@@ -100,6 +106,11 @@ impl Place {
 }
 
 impl LocalNode {
+    /// Where it keeps all that it has: beside its log.
+    pub(super) fn data(&self) -> PathBuf {
+        self.log.with_file_name("data")
+    }
+
     pub(super) fn doors(&self) -> Doors {
         Doors {
             kafka: self.kafka,

@@ -2,13 +2,14 @@
 
 mod down;
 mod local;
+mod logs;
+mod reset;
 mod up;
 
 use clap::Subcommand;
 
-use crate::commands::{health, status};
+use crate::commands::{Said, health, status};
 use crate::exit::Failure;
-use crate::output::Answer;
 use crate::session::Session;
 
 pub(crate) use local::{LocalCluster, server_program};
@@ -31,13 +32,26 @@ pub(crate) enum Cluster {
         after_help = "Examples:\n  chronikctl cluster down\n  chronikctl cluster down --name single"
     )]
     Down(down::Args),
+    /// Stops a cluster on this machine and deletes all its data
+    #[command(
+        after_help = "Examples:\n  chronikctl cluster reset --dry-run\n  chronikctl cluster reset --yes"
+    )]
+    Reset(reset::Args),
+    /// What the nodes of a cluster on this machine log
+    #[command(
+        after_help = "Examples:\n  chronikctl cluster logs\n  chronikctl cluster logs 2 -f\n  chronikctl cluster logs -n 100 -o jsonl"
+    )]
+    Logs(logs::Args),
 }
 
-pub(crate) async fn run(session: &Session, cluster: &Cluster) -> Result<Answer, Failure> {
-    match cluster {
-        Cluster::Status(_) => status::run(session).await,
+pub(crate) async fn run(session: &Session, cluster: &Cluster) -> Result<Said, Failure> {
+    let answer = match cluster {
+        Cluster::Status(args) => status::run(session, args).await,
         Cluster::Health(args) => health::run(session, args).await,
         Cluster::Up(args) => up::run(session, args).await,
         Cluster::Down(args) => down::run(session, args),
-    }
+        Cluster::Reset(args) => reset::run(session, args).await,
+        Cluster::Logs(args) => return logs::run(session, args).await.map(Said::Printed),
+    };
+    answer.map(Said::from)
 }

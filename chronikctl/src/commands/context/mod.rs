@@ -1,14 +1,18 @@
 //! `chronikctl context`: named clusters, kept in a file of the user.
 
+mod validate;
+
 use clap::Subcommand;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::config;
-use crate::context::{self, Kind};
+use crate::context::{self, Kind, Sources};
 use crate::exit::Failure;
 use crate::output::{Answer, Cell, Column, Table, Tone, note};
 use crate::session::Session;
+
+pub(crate) use validate::ContextCheck;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Context {
@@ -17,11 +21,15 @@ pub(crate) enum Context {
     List,
     /// The context that commands would use now, or one by its name
     #[command(
-        after_help = "Examples:\n  chronikctl context show\n  chronikctl context show production -o json"
+        after_help = "Examples:\n  chronikctl context show\n  chronikctl context show production -o json\n  chronikctl context show --explain"
     )]
     Show {
         /// Its name
+        #[arg(conflicts_with = "explain")]
         name: Option<String>,
+        /// Say where each value comes from
+        #[arg(long)]
+        explain: bool,
     },
     /// Writes a context down; one of this name is replaced
     #[command(
@@ -34,6 +42,16 @@ pub(crate) enum Context {
         /// Its name
         name: String,
     },
+    /// Asks every address of a context; exits 10 if one of them is not what it should be
+    #[command(
+        after_help = "Examples:\n  chronikctl context validate\n  chronikctl context validate -c production"
+    )]
+    Validate,
+    /// One word for the prompt of a shell: the context, and how careful to be
+    #[command(
+        after_help = "Examples:\n  chronikctl context prompt\n  PS1='$(chronikctl context prompt) $ '"
+    )]
+    Prompt,
 }
 
 #[derive(Debug, clap::Args)]
@@ -59,6 +77,8 @@ pub(crate) struct Described {
     current: bool,
     #[serde(flatten)]
     context: context::Context,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sources: Option<Sources>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -78,9 +98,12 @@ const COLUMNS: [Column; 6] = [
 pub(crate) async fn run(session: &Session, command: &Context) -> Result<Answer, Failure> {
     match command {
         Context::List => list(session),
-        Context::Show { name } => show(session, name.as_deref()),
+        Context::Show { explain: true, .. } => explained(session),
+        Context::Show { name, .. } => show(session, name.as_deref()),
         Context::Add(add) => written(session, add),
         Context::Use { name } => choose(session, name),
+        Context::Validate => Ok(validate::run(session).await),
+        Context::Prompt => Ok(prompt(session)),
     }
 }
 
@@ -90,6 +113,7 @@ fn list(session: &Session) -> Result<Answer, Failure> {
         name: name.clone(),
         current: known.current.as_ref() == Some(name),
         context: context.clone(),
+        sources: None,
     });
     let contexts: Vec<Described> = described.collect();
     let mut table = Table::new(&COLUMNS);
@@ -116,6 +140,47 @@ fn show(session: &Session, name: Option<&str>) -> Result<Answer, Failure> {
         }
     };
     Ok(described(context, &known))
+}
+
+/// The context that commands would use now, value by value.
+fn explained(session: &Session) -> Result<Answer, Failure> {
+    let known = config::read_contexts(&session.settings.paths.contexts)?;
+    let (context, sources) = (&session.settings.context, &session.settings.sources);
+    let mut answer = described(context.clone(), &known);
+    answer.data["sources"] = serde_json::to_value(sources).expect("text has a JSON form");
+    let mut table = Table::new(&[
+        Column::text("what"),
+        Column::text("value"),
+        Column::text("from"),
+    ]);
+    for (what, value, from) in [
+        ("context", context.name.clone(), &sources.context),
+        ("admin", context.admin.join(","), &sources.admin),
+        ("kafka", context.bootstrap.join(","), &sources.bootstrap),
+        ("contexts", "-".to_owned(), &sources.file),
+    ] {
+        table.row(vec![what.into(), some(&value), some(from)]);
+    }
+    answer.tables = vec![table];
+    Ok(answer)
+}
+
+fn some(text: &str) -> Cell {
+    Cell::maybe(Some(text).filter(|text| !text.is_empty()))
+}
+
+/// Without a question to anybody: a shell asks for it before each line.
+fn prompt(session: &Session) -> Answer {
+    let context = &session.settings.context;
+    let (tone, care) = match (context.read_only, context.protect) {
+        (true, _) => (Tone::Warn, "(ro)"),
+        (false, true) => (Tone::Warn, "!"),
+        (false, false) => (Tone::Plain, ""),
+    };
+    let mut answer = described(context.clone(), &context::ContextFile::default());
+    answer.tables.clear();
+    answer.headlines = vec![(tone, format!("{}{care}", context.name))];
+    answer
 }
 
 fn written(session: &Session, add: &Add) -> Result<Answer, Failure> {
@@ -168,6 +233,7 @@ fn described(context: context::Context, known: &context::ContextFile) -> Answer 
         name: context.name.clone(),
         current: known.current.as_ref() == Some(&context.name),
         context,
+        sources: None,
     };
     let mut table = Table::new(&COLUMNS);
     table.row(row(&one));

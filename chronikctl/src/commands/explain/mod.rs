@@ -13,6 +13,8 @@ use crate::exit::Failure;
 use crate::output::{Answer, Tone, plural};
 use crate::session::Session;
 
+pub(crate) use node::{DISK_FULL_PERCENT, of_itself as node_causes};
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Explain {
     /// Why a partition, or `meta`, has no leader, lags, or moves
@@ -40,14 +42,14 @@ pub(crate) struct Explanation {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-struct Cause {
-    code: String,
+pub(crate) struct Cause {
+    pub(crate) code: String,
     /// A sentence.
-    message: String,
+    pub(crate) message: String,
     /// What shows it, a sentence each.
-    evidence: Vec<String>,
+    pub(crate) evidence: Vec<String>,
     /// The next command to type; empty if nothing has to be done.
-    next: String,
+    pub(crate) next: String,
 }
 
 pub(crate) async fn run(session: &Session, explain: &Explain) -> Result<Answer, Failure> {
@@ -60,7 +62,7 @@ pub(crate) async fn run(session: &Session, explain: &Explain) -> Result<Answer, 
 }
 
 impl Cause {
-    fn new(code: &str, message: impl Into<String>) -> Cause {
+    pub(crate) fn new(code: &str, message: impl Into<String>) -> Cause {
         Cause {
             code: code.to_owned(),
             message: message.into(),
@@ -69,12 +71,12 @@ impl Cause {
         }
     }
 
-    fn with(mut self, evidence: impl IntoIterator<Item = String>) -> Cause {
+    pub(crate) fn with(mut self, evidence: impl IntoIterator<Item = String>) -> Cause {
         self.evidence.extend(evidence);
         self
     }
 
-    fn next(mut self, command: impl Into<String>) -> Cause {
+    pub(crate) fn next(mut self, command: impl Into<String>) -> Cause {
         self.next = command.into();
         self
     }

@@ -16,7 +16,7 @@ pub(crate) struct Args {
 }
 
 /// As health has it.
-const DISK_FULL_PERCENT: u32 = 90;
+pub(crate) const DISK_FULL_PERCENT: u32 = 90;
 /// Groups that are named.
 const MOST_EXAMPLES: usize = 5;
 
@@ -37,12 +37,17 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failur
 }
 
 fn causes(row: &NodeRow, view: &ClusterView, groups: &RaftStatus) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    match &row.status {
-        None => causes.push(silent(row, view)),
-        Some(status) => causes.extend(own_words(status)),
-    }
+    let mut causes = of_itself(row, view);
     causes.extend(behind(row, groups));
+    causes
+}
+
+/// What there is to say of a node whatever its groups say.
+pub(crate) fn of_itself(row: &NodeRow, view: &ClusterView) -> Vec<Cause> {
+    let mut causes = match &row.status {
+        None => vec![silent(row, view)],
+        Some(status) => own_words(status, view),
+    };
     if row.drained {
         let cause = Cause::new("DRAINED", "it gets no replicas: somebody drained it");
         causes.push(cause.next(format!("chronikctl node undrain {}", row.node_id)));
@@ -72,7 +77,7 @@ fn silent(row: &NodeRow, view: &ClusterView) -> Cause {
     cause.next(format!("look at the process and the log of node {node}"))
 }
 
-fn own_words(status: &NodeStatus) -> Vec<Cause> {
+fn own_words(status: &NodeStatus, view: &ClusterView) -> Vec<Cause> {
     let node = status.node_id;
     let mut causes = Vec::new();
     if !status.ready {
@@ -94,7 +99,13 @@ fn own_words(status: &NodeStatus) -> Vec<Cause> {
             .with([format!("{free} of {total} are free in {}", disk.path)])
             .next(format!("chronikctl node drain {node} --dry-run"))
     }));
-    let deaf = status.sees.iter().filter(|sight| !sight.alive);
+    // Of a node that answers nobody it says nothing that somebody does not hear it.
+    let is_silent = |node: u64| {
+        let mut silent = view.nodes.iter().filter(|row| !row.reachable);
+        silent.any(|row| row.node_id == node)
+    };
+    let deaf = status.sees.iter();
+    let deaf = deaf.filter(|sight| !sight.alive && !is_silent(sight.node_id));
     causes.extend(deaf.map(|sight| {
         let other = sight.node_id;
         Cause::new("SILENT_TO_IT", format!("it does not hear node {other}"))
@@ -177,7 +188,7 @@ mod tests {
         };
         let found = causes(&gone, &view, &groups);
         let codes: Vec<&str> = found.iter().map(|cause| cause.code.as_str()).collect();
-        assert_eq!(codes, ["NODE_UNREACHABLE", "BEHIND", "DRAINED"]);
+        assert_eq!(codes, ["NODE_UNREACHABLE", "DRAINED", "BEHIND"]);
         let told = [
             "it is not connected",
             "node 1 heard nothing for 900ms",

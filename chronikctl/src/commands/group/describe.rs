@@ -24,11 +24,11 @@ pub(crate) struct Args {
 }
 
 /// One group.
-#[derive(Serialize, JsonSchema)]
+#[derive(Default, Serialize, JsonSchema)]
 pub(crate) struct GroupDescription {
     pub(crate) group: String,
     pub(crate) state: String,
-    protocol: String,
+    pub(crate) protocol: String,
     pub(crate) coordinator: i32,
     pub(crate) members: Vec<Member>,
     pub(crate) partitions: Vec<Position>,
@@ -45,18 +45,18 @@ pub(crate) struct Member {
     assigned: Vec<String>,
 }
 
-#[derive(Serialize, JsonSchema)]
+#[derive(Default, Serialize, JsonSchema)]
 pub(crate) struct Position {
     pub(crate) topic: String,
     pub(crate) partition: i32,
     pub(crate) committed: i64,
     /// None while the partition has no leader to ask.
-    start: Option<i64>,
+    pub(crate) start: Option<i64>,
     pub(crate) end: Option<i64>,
     pub(crate) lag: Option<i64>,
     /// Records that were not consumed are gone.
     pub(crate) below_start: bool,
-    member_id: Option<String>,
+    pub(crate) member_id: Option<String>,
 }
 
 const FIND_COORDINATOR: i16 = 3;

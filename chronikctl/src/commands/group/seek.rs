@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use chronik_admin::Code;
 use kafka_protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
@@ -10,7 +9,8 @@ use kafka_protocol::messages::{GroupId, OffsetCommitRequest};
 
 use super::describe::{committed, coordinator, describe};
 use crate::cli::Consent;
-use crate::commands::topic::{EARLIEST, Item, LATEST, Offsets, find, items, leaders, offsets};
+use crate::commands::place::Place;
+use crate::commands::topic::{Item, Offsets, items};
 use crate::exit::Failure;
 use crate::kafka::{Kafka, check, text, topic_name};
 use crate::mutate::{self, Plan};
@@ -27,19 +27,11 @@ pub(crate) struct Args {
     /// Only this partition of the topic
     #[arg(long, value_name = "NUMBER", requires = "topic")]
     partition: Option<i32>,
-    /// Where to: start, end, an offset, or a time in milliseconds since 1970 as @MS
-    #[arg(long, value_name = "PLACE", value_parser = place)]
+    /// Where to: start, end, an offset, or a time as 2026-11-21T18:55:40Z or @MS
+    #[arg(long, value_name = "PLACE", value_parser = Place::parse)]
     to: Place,
     #[command(flatten)]
     consent: Consent,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Place {
-    Start,
-    End,
-    Offset(i64),
-    Time(i64),
 }
 
 /// New positions, by topic and partition.
@@ -101,38 +93,10 @@ async fn wanted(
     }
     let mut positions = Positions::new();
     for topic in topics {
-        let found = find(kafka, &topic).await?;
-        let mut leaders = leaders(&found);
-        leaders.retain(|partition, _| args.partition.is_none_or(|wanted| wanted == *partition));
-        let start = offsets(kafka, &topic, &leaders, EARLIEST).await;
-        let end = offsets(kafka, &topic, &leaders, LATEST).await;
-        let missing = leaders
-            .keys()
-            .find(|partition| !end.contains_key(partition));
-        if let Some(partition) = missing {
-            let message = format!("the leader of {topic}/{partition} does not answer");
-            return Err(Failure::new(Code::NoLeader, message));
-        }
-        let at = match args.to {
-            Place::Time(ms) => offsets(kafka, &topic, &leaders, ms).await,
-            _ => Offsets::new(),
-        };
-        let place = |partition: &i32| {
-            let (start, end) = (start.get(partition).copied().unwrap_or(0), end[partition]);
-            let to = match args.to {
-                Place::Start => start,
-                Place::End => end,
-                Place::Offset(offset) => offset.clamp(start, end),
-                // Nothing is that young: the end.
-                Place::Time(_) => at
-                    .get(partition)
-                    .copied()
-                    .filter(|at| *at >= 0)
-                    .unwrap_or(end),
-            };
-            (*partition, to)
-        };
-        positions.insert(topic, leaders.keys().map(place).collect());
+        let places = args.to.find(kafka, &topic, args.partition).await?;
+        let places = places.into_iter();
+        let places = places.map(|(partition, found)| (partition, found.at));
+        positions.insert(topic, places.collect());
     }
     Ok(positions)
 }
@@ -186,16 +150,4 @@ fn verified(
         }
     }
     items(cluster_id, "partition", "moved", outcomes)
-}
-
-fn place(text: &str) -> Result<Place, String> {
-    let expected = || format!("{text:?} is neither start, nor end, nor an offset, nor @MS");
-    match text {
-        "start" => Ok(Place::Start),
-        "end" => Ok(Place::End),
-        text => match text.strip_prefix('@') {
-            Some(ms) => ms.parse().map(Place::Time).map_err(|_| expected()),
-            None => text.parse().map(Place::Offset).map_err(|_| expected()),
-        },
-    }
 }

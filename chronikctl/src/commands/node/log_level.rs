@@ -2,7 +2,7 @@
 
 use chronik_admin::Code;
 use chronik_admin::client::Client;
-use chronik_admin::v1::{LogLevel, NodeStatus, SetLogLevelRequest};
+use chronik_admin::v1::{Expect, LogLevel, SetLogLevelRequest};
 
 use super::list;
 use crate::cli::Consent;
@@ -22,28 +22,53 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failure> {
+    change(session, args.node, &args.level, &args.consent).await
+}
+
+/// The same for `config set`.
+pub(crate) async fn change(
+    session: &Session,
+    node: u64,
+    level: &str,
+    consent: &Consent,
+) -> Result<Answer, Failure> {
     let (client, view) = list::view(session).await?;
-    let row = view.nodes.iter().find(|row| row.node_id == args.node);
-    let status: Option<&NodeStatus> = row.and_then(|row| row.status.as_ref());
-    let status = status.ok_or_else(|| {
-        let message = format!("node {} does not answer, or does not exist", args.node);
-        Failure::new(Code::Unreachable, message).hint("chronikctl node list")
+    let row = list::find(&view, node)?;
+    let status = row.status.as_ref().ok_or_else(|| {
+        let message = format!("node {node} does not answer");
+        Failure::new(Code::Unreachable, message).hint(format!("chronikctl explain node {node}"))
     })?;
     let mut plan = Plan::new(
         session,
         &view.cluster_id,
-        format!("change what node {} logs", args.node),
+        format!("change what node {node} logs"),
     );
-    plan.change(format!("log level {} -> {}", status.log_level, args.level));
-    let act = act(&client, args, &view.cluster_id);
-    mutate::carry_out(session, &args.consent, plan, act).await
+    plan.change(format!("log level {} -> {}", status.log_level, level));
+    let request = SetLogLevelRequest {
+        level: level.to_owned(),
+        node_id: Some(node),
+        expect: Some(Expect {
+            cluster_id: Some(view.cluster_id.clone()),
+            term: None,
+        }),
+        dry_run: false,
+        request_id: plan.request_id.clone(),
+    };
+    let trial = SetLogLevelRequest {
+        dry_run: true,
+        ..request.clone()
+    };
+    // What is no level is refused before anybody is asked.
+    client.bounded(client.node().set_log_level(trial)).await?;
+    let act = act(&client, request, &view.cluster_id);
+    mutate::carry_out(session, consent, plan, act).await
 }
 
-async fn act(client: &Client, args: &Args, cluster_id: &str) -> Result<Answer, Failure> {
-    let request = SetLogLevelRequest {
-        level: args.level.clone(),
-        node_id: Some(args.node),
-    };
+async fn act(
+    client: &Client,
+    request: SetLogLevelRequest,
+    cluster_id: &str,
+) -> Result<Answer, Failure> {
     let mut node = client.node();
     let changed: LogLevel = client.bounded(node.set_log_level(request)).await?;
     let mut answer = Answer::of("LogLevel", cluster_id, &changed);

@@ -4,7 +4,8 @@ mod decommission;
 mod describe;
 mod drain;
 mod list;
-mod log_level;
+pub(crate) mod log_level;
+mod restart_check;
 
 use clap::Subcommand;
 
@@ -14,6 +15,7 @@ use crate::output::Answer;
 use crate::session::Session;
 
 pub(crate) use list::{NodeList, find, view};
+pub(crate) use restart_check::RestartCheck;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Node {
@@ -41,6 +43,11 @@ pub(crate) enum Node {
         after_help = "Examples:\n  chronikctl node undrain 4 --yes"
     )]
     Undrain(drain::Args),
+    /// Whether a node may be stopped now; exits 11 if something would stand still
+    #[command(
+        after_help = "Examples:\n  chronikctl node restart-check 3\n  chronikctl node restart-check 3 && ssh node3 systemctl restart chronik"
+    )]
+    RestartCheck(restart_check::Args),
     /// Lets a node that holds nothing leave for good
     #[command(after_help = "Examples:\n  chronikctl node decommission 3 --yes")]
     Decommission(decommission::Args),
@@ -71,6 +78,7 @@ pub(crate) async fn run(session: &Session, node: &Node) -> Result<Answer, Failur
         Node::LogLevel(args) => log_level::run(session, args).await,
         Node::Drain(args) => drain::drain(session, args).await,
         Node::Undrain(args) => drain::fill(session, args).await,
+        Node::RestartCheck(args) => restart_check::run(session, args).await,
         Node::Decommission(args) => decommission::run(session, args).await,
     }
 }

@@ -1,9 +1,13 @@
 //! `chronikctl partition list`: partitions of all topics, those with a trouble first to be asked for.
 
+use std::collections::BTreeSet;
+
+use chronik_admin::v1::RaftGroup;
 use kafka_protocol::messages::BrokerId;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::commands::raft::status;
 use crate::exit::Failure;
 use crate::output::{Answer, Cell, Column, Table, Tone, note};
 use crate::session::Session;
@@ -19,6 +23,9 @@ pub(crate) struct Args {
     /// Only those with a replica that does not keep up
     #[arg(long)]
     under_replicated: bool,
+    /// Only those with a replica that lacks more entries than this
+    #[arg(long, value_name = "ENTRIES")]
+    lagging: Option<u64>,
     /// Only those with a replica on this node
     #[arg(long, value_name = "NODE")]
     on: Option<i32>,
@@ -53,6 +60,10 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failur
     let mut kafka = session.own_kafka().await?;
     let mut partitions = rows(&kafka.metadata(None).await?);
     partitions.retain(|row| is_wanted(args, row));
+    if let Some(most) = args.lagging {
+        let lagging = lagging(session, most).await?;
+        partitions.retain(|row| lagging.contains(&format!("{}/{}", row.topic, row.partition)));
+    }
     let mut table = Table::new(&COLUMNS);
     partitions.iter().for_each(|row| table.row(cells(row)));
     if partitions.is_empty() {
@@ -66,6 +77,18 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failur
     answer.rows = answer.data["partitions"].as_array().cloned();
     answer.tables.push(table);
     Ok(answer)
+}
+
+/// Partitions with a replica that lacks more than so many entries: only leaders know, and only the admin API tells.
+async fn lagging(session: &Session, most: u64) -> Result<BTreeSet<String>, Failure> {
+    let (_, status) = status::ask(session, "", true).await?;
+    let lags = |group: &&RaftGroup| {
+        let views = group.views.iter().flat_map(|view| &view.progress);
+        let mut behind = views.filter(|peer| peer.lag_entries > most);
+        behind.next().is_some()
+    };
+    let groups = status.groups.iter().filter(lags);
+    Ok(groups.map(|group| group.name.clone()).collect())
 }
 
 fn rows(metadata: &kafka_protocol::messages::MetadataResponse) -> Vec<Row> {

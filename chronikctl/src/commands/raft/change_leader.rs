@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use chronik_admin::Code;
 use chronik_admin::client::Client;
-use chronik_admin::v1::{self, Expect, RaftGroup, StepDownRequest, TransferRequest};
+use chronik_admin::v1::{
+    self, Expect, RaftGroup, RaftHistoryRequest, StepDownRequest, TransferRequest,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::sleep;
@@ -64,6 +66,8 @@ pub(crate) struct LeaderChange {
     new_term: u64,
     /// From the order to the moment at which a node said that it leads.
     took_ms: u64,
+    /// For how long nobody led, as far as a node knows.
+    leaderless_ms: Option<u64>,
     /// Every node that answers says the same.
     verified: bool,
     /// Further changes of the term while the new leader was watched.
@@ -199,6 +203,7 @@ async fn act(
     sleep(watched.settle).await;
     let after = look(session, &order.group).await?;
     let is_verified = has_moved(&after) && agree(&after);
+    let leaderless_ms = leaderless(client, &order.group, after.term).await;
     let outcome = LeaderChange {
         group: after.name.clone(),
         group_id: after.group_id,
@@ -207,6 +212,7 @@ async fn act(
         old_term: sent.term,
         new_term: after.term,
         took_ms: took.as_millis() as u64,
+        leaderless_ms,
         verified: is_verified,
         further_elections: after.term - settled_term,
         views: after.views.iter().map(view).collect(),
@@ -226,6 +232,19 @@ async fn act(
         answer.verdict = Verdict::No;
     }
     Ok(answer)
+}
+
+/// What the nodes remember of the beginning of a term; whoever asks can do without.
+async fn leaderless(client: &Client, group: &str, term: u64) -> Option<u64> {
+    let request = RaftHistoryRequest {
+        group: group.to_owned(),
+        ..RaftHistoryRequest::default()
+    };
+    let mut raft = client.raft();
+    let history = client.bounded(raft.history(request)).await.ok()?;
+    let mut changes = history.changes.iter();
+    let change = changes.find(|change| change.term == term && change.leader.is_some())?;
+    change.leaderless_ms
 }
 
 /// Nobody who answers thinks otherwise.
@@ -294,7 +313,9 @@ fn headline(outcome: &LeaderChange, planned: u64) -> (Tone, String) {
         new_term,
         ..
     } = outcome;
-    let took = duration_ms(outcome.took_ms);
+    let leaderless = outcome.leaderless_ms.map(duration_ms);
+    let leaderless = leaderless.map_or_else(String::new, |span| format!(", leaderless for {span}"));
+    let took = format!("{}{leaderless}", duration_ms(outcome.took_ms));
     match outcome.to {
         Some(to) if outcome.verified => {
             let other = match to == planned {

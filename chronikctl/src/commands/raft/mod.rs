@@ -3,6 +3,7 @@
 mod change_leader;
 mod evidence;
 mod history;
+mod member;
 mod snapshot;
 pub(crate) mod status;
 
@@ -14,6 +15,7 @@ use crate::session::Session;
 
 pub(crate) use change_leader::{LeaderChange, hand_over};
 pub(crate) use evidence::{evidence, leader};
+pub(crate) use member::MemberChange;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Raft {
@@ -35,6 +37,9 @@ pub(crate) enum Raft {
     /// The leader of a group hands over to a node
     #[command(after_help = "Examples:\n  chronikctl raft transfer --group orders/3 --to 2")]
     Transfer(change_leader::Transfer),
+    /// Who takes part in a group
+    #[command(subcommand)]
+    Member(member::Member),
     /// The leader of a group writes down its state, or another node does
     #[command(
         after_help = "Examples:\n  chronikctl raft snapshot --group meta --yes\n  chronikctl raft snapshot --group orders/3 --node 2 --dry-run"
@@ -48,6 +53,7 @@ pub(crate) async fn run(session: &Session, raft: &Raft) -> Result<Answer, Failur
         Raft::History(args) => history::run(session, args).await,
         Raft::StepDown(args) => change_leader::step_down(session, args).await,
         Raft::Transfer(args) => change_leader::transfer(session, args).await,
+        Raft::Member(member) => member::run(session, member).await,
         Raft::Snapshot(args) => snapshot::run(session, args).await,
     }
 }

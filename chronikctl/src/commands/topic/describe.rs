@@ -8,7 +8,7 @@ use kafka_protocol::messages::{BrokerId, ListOffsetsRequest};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::config;
+use crate::commands::config::of_topic;
 use crate::exit::Failure;
 use crate::kafka::{Kafka, check, topic_name};
 use crate::output::{Answer, Cell, Column, Table, Tone};
@@ -68,8 +68,8 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failur
     let leaders = leaders(&topic);
     let start = offsets(&mut kafka, &args.topic, &leaders, EARLIEST).await;
     let end = offsets(&mut kafka, &args.topic, &leaders, LATEST).await;
-    let configs = config::read(&mut kafka, &args.topic).await?;
-    let set = configs.into_iter().filter(|config| !config.is_default);
+    let configs = of_topic(&mut kafka, &args.topic).await?;
+    let set = configs.into_iter().filter(|config| config.from == "topic");
     let nodes = |nodes: &[BrokerId]| nodes.iter().map(|node| node.0).collect();
     let partitions = topic.partitions.iter().map(|partition| {
         let index = partition.partition_index;
@@ -87,9 +87,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failur
         name: args.topic.clone(),
         internal: topic.is_internal,
         partitions: partitions.collect(),
-        configs: set
-            .map(|config| (config.name, config.value.unwrap_or_default()))
-            .collect(),
+        configs: set.map(|config| (config.name, config.value)).collect(),
     };
     described
         .partitions

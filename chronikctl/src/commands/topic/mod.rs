@@ -1,11 +1,12 @@
 //! `chronikctl topic`: by Kafka's protocol, so that it works with any Kafka cluster.
 
 mod add_partitions;
-mod config;
+pub(crate) mod alter;
 mod create;
 mod delete;
 mod describe;
 mod list;
+mod trim;
 
 use clap::Subcommand;
 use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
@@ -18,9 +19,9 @@ use crate::mutate::Plan;
 use crate::output::{Answer, Cell, Column, Table, Tone};
 use crate::session::Session;
 
-pub(crate) use config::TopicConfig;
 pub(crate) use describe::{EARLIEST, LATEST, Offsets, TopicDescription, find, leaders, offsets};
 pub(crate) use list::TopicList;
+pub(crate) use trim::Trimmed;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Topic {
@@ -39,7 +40,7 @@ pub(crate) enum Topic {
     Create(create::Args),
     /// Deletes topics and all their records
     #[command(
-        after_help = "Examples:\n  chronikctl topic delete orders --dry-run\n  chronikctl topic delete orders old-orders --yes"
+        after_help = "Examples:\n  chronikctl topic delete orders --dry-run\n  chronikctl topic delete orders old-orders --yes\n  chronikctl topic delete --regex '^test-' --dry-run"
     )]
     Delete(delete::Args),
     /// Gives a topic more partitions
@@ -47,11 +48,16 @@ pub(crate) enum Topic {
         after_help = "Examples:\n  chronikctl topic add-partitions orders --total 24 --dry-run"
     )]
     AddPartitions(add_partitions::Args),
-    /// Shows the settings of a topic, or changes them
+    /// Changes the settings of a topic; `config get` shows them
     #[command(
-        after_help = "Examples:\n  chronikctl topic config orders\n  chronikctl topic config orders --set retention.ms=86400000 --yes\n  chronikctl topic config orders --reset retention.ms --yes"
+        after_help = "Examples:\n  chronikctl topic alter orders --set retention.ms=86400000 --dry-run\n  chronikctl topic alter orders --reset retention.ms --yes"
     )]
-    Config(config::Args),
+    Alter(alter::Args),
+    /// Drops the oldest records of a topic
+    #[command(
+        after_help = "Examples:\n  chronikctl topic trim orders --before 2026-11-21T00:00:00Z --dry-run\n  chronikctl topic trim orders --before end --partition 3 --yes"
+    )]
+    Trim(trim::Args),
 }
 
 pub(crate) async fn run(session: &Session, topic: &Topic) -> Result<Answer, Failure> {
@@ -61,7 +67,8 @@ pub(crate) async fn run(session: &Session, topic: &Topic) -> Result<Answer, Fail
         Topic::Create(args) => create::run(session, args).await,
         Topic::Delete(args) => delete::run(session, args).await,
         Topic::AddPartitions(args) => add_partitions::run(session, args).await,
-        Topic::Config(args) => config::run(session, args).await,
+        Topic::Alter(args) => alter::run(session, args).await,
+        Topic::Trim(args) => trim::run(session, args).await,
     }
 }
 
@@ -129,7 +136,7 @@ pub(crate) async fn edges(kafka: &mut Kafka, topic: &str) -> (Offsets, Offsets) 
 }
 
 /// `NAME=VALUE`.
-fn setting(text: &str) -> Result<(String, String), String> {
+pub(crate) fn setting(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=');
     let (name, value) = pair.ok_or_else(|| format!("{text:?} is no NAME=VALUE"))?;
     Ok((name.to_owned(), value.to_owned()))

@@ -57,6 +57,11 @@ pub enum Command {
         operation: u64,
         is_paused: bool,
     },
+    /// Others vote in the metadata group, if `present` do now.
+    SetMetaVoters {
+        present: Vec<NodeId>,
+        wanted: Vec<NodeId>,
+    },
 }
 
 /// Moves that begin together. Those that were planned for a layout begin only if all of them meet it.
@@ -222,6 +227,10 @@ impl Command {
             } => {
                 out.u8(15).u64(*operation).u8((*is_paused).into());
             }
+            Command::SetMetaVoters { present, wanted } => {
+                write_replicas(out.u8(16), present);
+                write_replicas(&mut out, wanted);
+            }
         }
         out.finish()
     }
@@ -287,6 +296,10 @@ impl Command {
             15 => Command::PauseMoves {
                 operation: input.u64()?,
                 is_paused: input.u8()? != 0,
+            },
+            16 => Command::SetMetaVoters {
+                present: read_replicas(&mut input)?,
+                wanted: read_replicas(&mut input)?,
             },
             other => return Err(input.unknown("command", other.into())),
         };

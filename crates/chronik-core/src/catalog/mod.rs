@@ -161,6 +161,8 @@ pub enum Refused {
     UnknownNode(NodeId),
     #[error("node {node} still holds {partitions} partitions: move them to other nodes first")]
     StillHolds { node: NodeId, partitions: usize },
+    #[error("other nodes vote in the metadata group by now")]
+    OtherVoters,
     #[error("incarnation {got} of node {node} has ended: {newest} is its newest")]
     EndedLife { node: NodeId, got: u64, newest: u64 },
 }
@@ -281,6 +283,7 @@ impl Catalog {
                 operation,
                 is_paused,
             } => self.pause_moves(operation, is_paused),
+            Command::SetMetaVoters { present, wanted } => self.set_meta_voters(&present, wanted),
             Command::TakeProducerIds { count } => {
                 let first = self.next_producer_id;
                 self.next_producer_id += i64::from(count);

@@ -221,6 +221,18 @@ impl Catalog {
         Outcome::Done
     }
 
+    /// The leader of the metadata group takes it there, one step at a time.
+    pub(super) fn set_meta_voters(&mut self, present: &[NodeId], wanted: Vec<NodeId>) -> Outcome {
+        if self.meta_voters != present {
+            return Outcome::Refused(Refused::OtherVoters);
+        }
+        if !self.can_hold(&wanted) {
+            return Outcome::Refused(Refused::Placement);
+        }
+        self.meta_voters = wanted;
+        Outcome::Done
+    }
+
     /// The first of these nodes that is to be without replicas.
     pub(super) fn drained_among<'a>(
         &self,

@@ -484,6 +484,29 @@ fn a_node_leaves_once_it_holds_nothing_and_comes_back_in_another_life() {
     assert_eq!(catalog.meta_learners().collect::<Vec<_>>(), [NodeId(1)]);
 }
 
+#[test]
+fn who_votes_for_the_catalog_is_changed_by_those_who_know_who_does() {
+    let mut catalog = four_nodes();
+    let set = |present: &[u64], wanted: &[u64]| Command::SetMetaVoters {
+        present: present.iter().copied().map(NodeId).collect(),
+        wanted: wanted.iter().copied().map(NodeId).collect(),
+    };
+    let promote = set(&[1, 2, 3], &[1, 2, 3, 4]);
+    assert_eq!(Command::decode(&promote.encode()).unwrap(), promote);
+    assert_eq!(catalog.apply(promote.clone()), Outcome::Done);
+    assert_eq!(catalog.meta_learners().count(), 0);
+    assert_eq!(
+        catalog.apply(promote),
+        Outcome::Refused(Refused::OtherVoters)
+    );
+    assert_eq!(catalog.apply(set(&[1, 2, 3, 4], &[2, 3, 4])), Outcome::Done);
+    assert_eq!(catalog.meta_learners().collect::<Vec<_>>(), [NodeId(1)]);
+    for senseless in [&[][..], &[2, 2], &[2, 9]] {
+        let refused = Outcome::Refused(Refused::Placement);
+        assert_eq!(catalog.apply(set(&[2, 3, 4], senseless)), refused);
+    }
+}
+
 /// Nodes 1 to 3 founded it and hold its only partition.
 fn four_nodes() -> Catalog {
     let mut catalog = Catalog::default();
