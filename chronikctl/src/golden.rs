@@ -72,6 +72,7 @@ fn a_status_with_a_dead_node() {
     let expected = "\
 cluster c-1
 UNHEALTHY   nodes 2/3   1 topic, 3 partitions   metadata led by node 2 in term 5   (asked node 1)
+leaders 4/12/- (skew 8)   no replica lags
 
 NODE  STATE                  LEADERS  FOLLOWERS  LEADERLESS  DISK                    MEMORY    UPTIME  KAFKA
    1  ready                        4          2           0  40 % used, 7.0 GiB free  20.0 MiB  1m05s   127.0.0.1:9092

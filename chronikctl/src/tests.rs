@@ -52,7 +52,7 @@ fn every_example_is_understood() {
         for example in command["examples"].as_array().unwrap() {
             let example = example.as_str().unwrap();
             let words = example.split_once("chronikctl").unwrap().1;
-            let words = words.split(['|', ')', '>']).next().unwrap();
+            let words = words.split(['|', ')', '>', '&']).next().unwrap();
             let line = std::iter::once("chronikctl").chain(words.split_whitespace());
             Cli::try_parse_from(line).unwrap_or_else(|error| panic!("{example}: {error}"));
         }
@@ -63,8 +63,10 @@ fn every_example_is_understood() {
 fn what_changes_something_can_be_tried_without_changing_it() {
     let document = help_json::document();
     for command in document["commands"].as_array().unwrap() {
-        // What changes this machine only is done at once, unless a node depends on it.
-        let is_local = command["needs"] == "nothing" && command["path"] != "snapshot restore";
+        // What changes this machine only is done at once, unless a node depends on it or something is lost.
+        let is_local = command["needs"] == "nothing"
+            && command["impact"] != "destructive"
+            && command["path"] != "snapshot restore";
         let writes = command["impact"] != "read" && !is_local;
         let flags = command["flags"].as_array().unwrap();
         let has_dry_run = flags.iter().any(|flag| flag["long"] == "--dry-run");

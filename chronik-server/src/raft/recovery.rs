@@ -343,7 +343,7 @@ struct Replay {
 pub(super) enum Replayed {
     Meta {
         stored: Box<Stored>,
-        catalog: Catalog,
+        catalog: Box<Catalog>,
         applied: u64,
     },
     Records(Box<Restore>),
@@ -413,7 +413,7 @@ impl Replayed {
         Replayed::Meta {
             applied: stored.applied.max(stored.trim.index),
             stored: Box::new(stored),
-            catalog: Catalog::default(),
+            catalog: Box::default(),
         }
     }
 
@@ -428,7 +428,7 @@ impl Replayed {
         input.end()?;
         Ok(Replayed::Meta {
             stored,
-            catalog,
+            catalog: Box::new(catalog),
             applied,
         })
     }
@@ -440,7 +440,7 @@ impl Replayed {
                 stored.install(&install);
                 Replayed::Meta {
                     stored,
-                    catalog: Catalog::decode(&install.state)?,
+                    catalog: Box::new(Catalog::decode(&install.state)?),
                     applied: install.trim.index,
                 }
             }
@@ -515,7 +515,7 @@ impl Replayed {
                 applied,
             } => {
                 let group = Group::new(settings, *stored);
-                State::Meta(Box::new(Meta::new(group, catalog, applied)))
+                State::Meta(Box::new(Meta::new(group, *catalog, applied)))
             }
             Replayed::Records(restore) => {
                 State::Records(Box::new(Records::new(restore.into_replica(settings))))

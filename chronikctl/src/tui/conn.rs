@@ -88,7 +88,8 @@ pub(super) async fn poll(session: &Session, link: &mut Option<Client>) -> News {
     }
 }
 
-async fn connect(session: &Session) -> Result<(Client, Data), Failure> {
+/// The first look, or why there is none.
+pub(super) async fn connect(session: &Session) -> Result<(Client, Data), Failure> {
     let (client, data) = session
         .ask(|client| async move { ask(&client).await })
         .await?;

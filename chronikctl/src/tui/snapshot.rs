@@ -61,13 +61,9 @@ pub(super) fn text(buffer: &Buffer) -> String {
 }
 
 async fn look(session: &Session, state: &mut State) -> Result<(), Failure> {
-    let news = conn::poll(session, &mut None).await;
-    if let News::Failed(why) = news {
-        let failure = Failure::new(chronik_admin::Code::Unreachable, why);
-        return Err(failure.hint("chronikctl context show"));
-    }
-    state.update(Event::Tick(clock::wall_ms()));
-    state.update(Event::News(news));
+    let (_, data) = conn::connect(session).await?;
+    state.update(Event::Tick(data.at_ms));
+    state.update(Event::News(News::Polled(Box::new(data))));
     let within_ms = conn::EVENTS_WITHIN.as_millis();
     let request = EventsRequest {
         within_ms: u64::try_from(within_ms).unwrap_or(u64::MAX),

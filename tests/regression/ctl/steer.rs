@@ -45,7 +45,8 @@ fn members_come_and_go_and_the_quorum_is_told() {
     assert_eq!(unknown.refusal(), (1, "NOT_FOUND".to_owned()));
 
     let leader = meta(&three)["leader"].as_u64().expect("a leader");
-    let other = (leader % 3 + 1).to_string();
+    let voter = leader % 3 + 1;
+    let other = voter.to_string();
     assert_eq!(told(&member("add", &other, "meta")), "VOTES_ALREADY");
     let demoted = member("remove", &other, "meta").data();
     assert_eq!(demoted["verified"], true, "{demoted}");
@@ -54,7 +55,7 @@ fn members_come_and_go_and_the_quorum_is_told() {
         let views = meta(&three)["views"].clone();
         let learns = |view: &Value| {
             let learners = view["learners"].as_array().expect("learners");
-            learners.iter().any(|node| node.to_string() == other)
+            learners.iter().any(|node| *node == voter)
         };
         views
             .as_array()

@@ -195,7 +195,10 @@ mod tests {
             "node 2 hears it: the network between nodes is cut",
         ];
         assert_eq!(found[0].evidence, told);
-        let codes = causes(&view.nodes[0], &view, &RaftStatus::default());
-        assert_eq!(codes[0].code, "SILENT_TO_IT");
+        let deaf = |view: &ClusterView| causes(&view.nodes[0], view, &RaftStatus::default());
+        assert!(deaf(&view).is_empty(), "its silence is told of node 3");
+        let mut heard_by_others = view;
+        heard_by_others.nodes[2].reachable = true;
+        assert_eq!(deaf(&heard_by_others)[0].code, "SILENT_TO_IT");
     }
 }

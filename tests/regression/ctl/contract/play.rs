@@ -26,8 +26,6 @@ pub(super) struct Stage {
     dir: TempDir,
     whole: Arc<World>,
     hurt: Arc<World>,
-    /// An address where nobody listens.
-    nowhere: String,
     /// What is different in every run, with its name.
     names: BTreeMap<String, String>,
     _runtime: Runtime,
@@ -55,6 +53,8 @@ pub(super) enum Person {
 
 /// The cluster that all contexts but one are pinned to.
 pub(super) const CLUSTER: &str = "made-up-cluster";
+/// Nobody listens there, and no test is given this port.
+const NOWHERE: &str = "127.0.0.9:1";
 /// What `produce` reads.
 const INPUT: &str = "first\nsecond\n";
 
@@ -69,14 +69,11 @@ impl Stage {
         let mut names = BTreeMap::new();
         let whole = perform(&runtime, Health::Whole, &mut names);
         let hurt = perform(&runtime, Health::Hurt, &mut names);
-        let nowhere = free_address();
-        names.insert(nowhere.clone(), "127.0.0.1:CLOSE".to_owned());
         names.insert(dir.path().display().to_string(), "/HOME".to_owned());
         let stage = Stage {
             dir,
             whole,
             hurt,
-            nowhere,
             names,
             _runtime: runtime,
         };
@@ -156,7 +153,7 @@ impl Stage {
     fn furnish(&self) {
         let path = |name: &str| self.dir.path().join(name);
         fs::create_dir_all(path(".config/chronik")).expect("a folder");
-        let nowhere = self.nowhere.clone();
+        let nowhere = NOWHERE.to_owned();
         let slow = self.whole.doors[0].slow.clone();
         let admin = self.whole.addresses(|doors| &doors.admin);
         let kafka = self.whole.addresses(|doors| &doors.kafka);
@@ -308,10 +305,4 @@ fn end_of(child: &mut Child, line: &str) -> i32 {
     }
     let status = ended.unwrap_or_else(|late| panic!("{line}: {late}"));
     status.code().expect("no signal ended it")
-}
-
-/// An address where nobody listens.
-fn free_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address").to_string()
 }
