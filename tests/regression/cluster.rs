@@ -1,6 +1,7 @@
 //! Three nodes: cold starts in every order, with nodes that are late or absent, and the loss of a leader.
 
-use std::net::SocketAddr;
+use std::io::Read;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -139,6 +140,38 @@ fn the_loss_of_a_leader_loses_no_record() {
     );
     three.node_mut(leader).begin().unwrap();
     three.agree();
+    three.finish();
+}
+
+/// It would keep its connections open and say nothing, and clients would wait for it by their own timeouts.
+#[test]
+fn a_frozen_leader_is_left_out_and_its_clients_are_hung_up_on() {
+    if is_kafka_the_target() {
+        return;
+    }
+    let mut three = Three::new();
+    three.start().unwrap();
+    three.create_topic(1);
+    three.produce(1, 0, "before");
+    let leader = three.await_leader(1, TOPIC, 0, &ALL).unwrap();
+    let mut client = TcpStream::connect(three.node(leader).kafka_address()).unwrap();
+    client.set_read_timeout(Some(CHANGE_BOUND)).unwrap();
+    three.node(leader).pause().unwrap();
+    assert_eq!(client.read(&mut [0]).expect("the end of the stream"), 0);
+    let rest: Vec<usize> = ALL.into_iter().filter(|id| *id != leader).collect();
+    three.await_leader(rest[0], TOPIC, 0, &rest).unwrap();
+    for id in &rest {
+        three
+            .await_metadata(*id, "no frozen node", |metadata| {
+                metadata.brokers.len() == rest.len()
+            })
+            .unwrap();
+    }
+    three.produce(rest[1], 0, "without it");
+    three.node(leader).resume().unwrap();
+    three.await_records(0, &["before", "without it"]);
+    three.agree();
+    three.produce(leader, 0, "with it");
     three.finish();
 }
 
