@@ -2,12 +2,8 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::OnceLock;
 
-use chronik_local::foreign::run;
-use chronik_local::{target_dir, workspace_dir};
-
-use crate::support::{server, test_dir};
+use crate::support::{chaos, server, test_dir};
 
 const NETWORK: &str = r#"
 name = "network"
@@ -111,18 +107,4 @@ fn has_hosts() -> bool {
 /// Loop devices and limits of disks are root's.
 fn can_break_disks() -> bool {
     rustix::process::getuid().is_root() && Path::new("/dev/loop-control").exists()
-}
-
-/// The tool of this checkout, built once.
-fn chaos() -> std::path::PathBuf {
-    static BUILT: OnceLock<()> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let mut cargo = Command::new("cargo");
-        cargo
-            .current_dir(workspace_dir())
-            .args(["build", "--quiet", "-p", "chronik-chaos", "--target-dir"])
-            .arg(target_dir());
-        run("cargo build -p chronik-chaos", &mut cargo).unwrap_or_else(|failed| panic!("{failed}"));
-    });
-    target_dir().join("debug/chronik-chaos")
 }

@@ -112,33 +112,39 @@ pub(crate) fn choice(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// The server of this checkout, built once.
+/// The server of this checkout.
 pub(crate) fn server() -> PathBuf {
-    static SERVER: OnceLock<PathBuf> = OnceLock::new();
-    SERVER.get_or_init(|| build("chronik-server")).clone()
+    built("chronik-server")
 }
 
-/// The operators' tool of this checkout, built once.
+/// The operators' tool of this checkout.
 pub(crate) fn chronikctl() -> PathBuf {
-    static CTL: OnceLock<PathBuf> = OnceLock::new();
-    CTL.get_or_init(|| build("chronikctl")).clone()
+    built("chronikctl")
 }
 
-/// The load generator of this checkout, built once.
+/// The load generator of this checkout.
 pub(crate) fn bench() -> PathBuf {
-    static BENCH: OnceLock<PathBuf> = OnceLock::new();
-    BENCH.get_or_init(|| build("chronik-bench")).clone()
+    built("chronik-bench")
 }
 
-fn build(package: &str) -> PathBuf {
-    let mut cargo = Command::new("cargo");
-    cargo
-        .current_dir(workspace_dir())
-        .args(["build", "--quiet", "-p", package, "--target-dir"])
-        .arg(target_dir());
-    run(&format!("cargo build -p {package}"), &mut cargo)
-        .unwrap_or_else(|failed| panic!("{failed}"));
-    target_dir().join("debug").join(package)
+/// The tool that breaks clusters, of this checkout.
+pub(crate) fn chaos() -> PathBuf {
+    built("chronik-chaos")
+}
+
+/// All programs are built once, and together: each alone would want its dependencies with other features, and cargo
+/// would compile most of them again.
+fn built(program: &str) -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let mut cargo = Command::new("cargo");
+        cargo
+            .current_dir(workspace_dir())
+            .args(["build", "--quiet", "--workspace", "--bins", "--target-dir"])
+            .arg(target_dir());
+        run("cargo build", &mut cargo).unwrap_or_else(|failed| panic!("{failed}"));
+    });
+    target_dir().join("debug").join(program)
 }
 
 /// A folder on the disk the build lies on; system-wide temporary folders may be in memory.

@@ -10,8 +10,8 @@ use crate::{Outcome, output, step};
 const BENCH_SCHEMA: &str = "docs/chronik-bench-result.schema.json";
 
 pub(crate) fn run() -> Outcome {
-    let mut build = step::cargo(&["build", "-p", "chronik-server"]);
-    step::run("build chronik-server", &mut build)?;
+    let mut build = step::cargo(&["build", "--workspace", "--bins"]);
+    step::run("build", &mut build)?;
     for (noun, file) in [("config", "docs/config.md"), ("metrics", "docs/metrics.md")] {
         let mut server = std::process::Command::new(target_dir().join("debug/chronik-server"));
         let text = foreign::run("chronik-server docs", server.args([noun, "docs"]))?;
@@ -19,8 +19,6 @@ pub(crate) fn run() -> Outcome {
         fs::write(&path, text).map_err(XtaskError::file("write", &path))?;
         output::line(&format!("wrote {file}"));
     }
-    let mut build = step::cargo(&["build", "-p", "chronik-bench"]);
-    step::run("build chronik-bench", &mut build)?;
     let mut bench = std::process::Command::new(target_dir().join("debug/chronik-bench"));
     let text = foreign::run("chronik-bench schema", bench.arg("schema"))?;
     let path = workspace_dir().join(BENCH_SCHEMA);

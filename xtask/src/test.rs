@@ -46,7 +46,8 @@ pub(crate) fn run(options: &Options) -> Outcome {
         seconds: FUZZ_SECONDS,
         targets: Vec::new(),
     })?;
-    let mut integration = step::cargo(&["test", "-p", "regression", "--locked"]);
+    // Not by its package: alone it would want its dependencies with other features, and all of them compiled again.
+    let mut integration = step::cargo(&["test", "--workspace", "--test", "regression", "--locked"]);
     step::run_watched(
         "integration tests and foreign clients",
         &mut integration,

@@ -331,7 +331,7 @@ mod tests {
         let svg = chart(vec![(0.0, 1.0), (1.0, 1_500.0)], false).render();
         assert!(svg.contains("a &lt;title&gt;") && svg.contains("p99 &amp; max"));
         assert!(svg.contains("<path d=\"M74.0"));
-        assert!(svg.contains(">2k</text>") && svg.contains(">0.25</text>"));
+        assert!(svg.contains(">2k</text>") && svg.contains(">0.2</text>"));
     }
 
     #[test]
