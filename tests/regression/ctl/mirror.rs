@@ -116,6 +116,15 @@ fn sensible(path: &str) -> (&'static str, &'static str) {
         ),
         "/v1/node/log-level" => ("", r#"{"level":"info"}"#),
         "/v1/placement/remove-node" => ("", r#"{"node_id":3,"dry_run":true}"#),
+        "/v1/placement/throttle" => ("", r#"{"bytes_per_second":1048576,"dry_run":true}"#),
+        "/v1/placement/pause"
+        | "/v1/placement/resume"
+        | "/v1/placement/cancel"
+        | "/v1/placement/rollback" => ("", r#"{"operation_id":7,"dry_run":true}"#),
+        "/v1/placement/verify" => (
+            "",
+            r#"{"moves":[{"group":"orders/0","from":[1,2,3],"to":[2,3,1]}]}"#,
+        ),
         "/v1/placement/balance-leaders" => ("", r#"{"dry_run":true}"#),
         "/v1/topics/create" => ("", r#"{"name":"fresh","configs":{"retention.ms":"1"}}"#),
         "/v1/topics/add-partitions" => ("", r#"{"name":"orders","total":2}"#),

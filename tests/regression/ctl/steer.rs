@@ -124,7 +124,7 @@ fn settings(three: &Three) {
     let node_id = of_node["settings"][0].clone();
     assert_eq!(
         (&node_id["value"], &node_id["from"]),
-        (&json!("2"), &json!("flag"))
+        (&json!("2"), &json!("environment"))
     );
     let late = three.run(&[
         "config",

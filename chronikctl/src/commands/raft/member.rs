@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use super::{leader, status};
 use crate::cli::Consent;
-use crate::commands::rebalance::{Patience, listed};
+use crate::commands::rebalance::{Patience, carry, listed};
 use crate::exit::{Failure, Verdict};
 use crate::mutate::{self, Plan};
 use crate::output::{Answer, Tone, note};
@@ -127,9 +127,8 @@ async fn act(
     let wanted = change.after.clone().unwrap_or_default().voters;
     let deadline = Instant::now() + patience.within;
     loop {
-        let group = look_at(session, &change.group).await;
-        let is_so = match group {
-            Ok(group) => consists_of(&group, &wanted),
+        let is_so = match is_over(session, &change, &wanted).await {
+            Ok(is_over) => is_over,
             // Nodes that do not answer for a while are waited for.
             Err(failure) if failure.error.retryable => false,
             Err(failure) => return Err(failure),
@@ -147,6 +146,20 @@ enum Outcome {
     Verified,
     Late,
     NotAwaited,
+}
+
+/// Whether a change is done, and the cluster takes another one.
+async fn is_over(
+    session: &Session,
+    change: &v1::MemberChange,
+    wanted: &[u64],
+) -> Result<bool, Failure> {
+    let group = look_at(session, &change.group).await?;
+    match (consists_of(&group, wanted), change.operation_id) {
+        // The catalog hears of it last.
+        (true, Some(id)) => Ok(carry::look(session, id).await?.moves.is_empty()),
+        (is_so, _) => Ok(is_so),
+    }
 }
 
 async fn look_at(session: &Session, group: &str) -> Result<RaftGroup, Failure> {

@@ -26,7 +26,10 @@ pub fn try_api(
     passed_over: &str,
 ) -> Result<String, LocalError> {
     let python = venv::python("schemathesis", REQUIREMENTS)?;
-    let mut schemathesis = Command::new(python.with_file_name("st"));
+    let program = python.with_file_name("st");
+    let mut schemathesis = Command::new(&program);
+    // It writes where it stands.
+    schemathesis.current_dir(program.parent().expect("the folder of a program"));
     schemathesis
         .env("NO_COLOR", "1")
         .args(["run", url, "--checks", CHECKS, "--no-shrink"])
