@@ -125,8 +125,17 @@ impl Desk {
         })
     }
 
-    /// Who leads a group, as far as this node knows; its own replica knows best.
+    /// Another node that leads a group.
     pub(super) async fn leader_of(&self, group: &str) -> Result<NodeId, AdminError> {
+        let leader = self.present_leader_of(group).await?;
+        match leader == self.about.node {
+            true => Err(no_leader(group)),
+            false => Ok(leader),
+        }
+    }
+
+    /// Who leads a group, as far as this node knows; its own replica knows best.
+    pub(super) async fn present_leader_of(&self, group: &str) -> Result<NodeId, AdminError> {
         let view = self.rooms()?.broker.view();
         let uid = names::find(&view.catalog, group)?;
         let inspection = self.inspect().await?;

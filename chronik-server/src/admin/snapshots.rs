@@ -179,7 +179,7 @@ impl Desk {
         let members = self.members();
         let makers = match (request.node_id, group) {
             (Some(node), _) => vec![NodeId(node)],
-            (None, Some(_)) => vec![self.leader_of(&request.group).await?],
+            (None, Some(_)) => vec![self.present_leader_of(&request.group).await?],
             (None, None) => members.clone(),
         };
         match makers.iter().find(|node| !members.contains(node)) {

@@ -55,10 +55,11 @@ fn a_disk_that_is_nearly_full_is_a_reason_until_there_is_room_again() {
     );
     let explained = ctl(&["explain", "node", "1", "-o", "json"]);
     assert_eq!(explained.data()["causes"][0]["code"], "DISK_FULL");
+    drop(file);
     fs::remove_file(&filler).expect("the filler goes");
     let healthy = wait::until("room again", CHANGE_BOUND, || {
         (reasons().0 == 0).then_some(())
     });
-    healthy.expect("a disk with room is no reason");
+    healthy.unwrap_or_else(|late| panic!("a disk with room is no reason: {late}: {:?}", reasons()));
     broker.finish();
 }
