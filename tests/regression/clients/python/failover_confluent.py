@@ -60,7 +60,7 @@ def read_back(bootstrap, topic, partitions):
     consumer.assign([TopicPartition(topic, at, 0) for at in range(partitions)])
     missing = {at for at in range(partitions) if ends[at] > 0}
     while missing:
-        for message in consumer.consume(1000, timeout=60):
+        for message in consumer.consume(1000, timeout=0.5):
             if message.error() is not None:
                 sys.exit(f"FAIL {message.error()}")
             held[message.partition()].add(int(message.value()))
