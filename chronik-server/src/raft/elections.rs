@@ -238,7 +238,7 @@ impl Shard {
             {
                 continue;
             }
-            if let Some(to) = replica.able_to_lead(*preferred) {
+            if let Some(to) = self.able_to_lead(replica, *preferred) {
                 moves.push((*uid, to));
             }
         }
@@ -258,10 +258,16 @@ impl Shard {
         for (group, node) in wanted {
             let is_there = self.elections.is_alive(node);
             let replica = self.replicas.get(&group).filter(|_| is_there);
-            if let Some(to) = replica.and_then(|replica| replica.able_to_lead(node)) {
+            if let Some(to) = replica.and_then(|replica| self.able_to_lead(replica, node)) {
                 self.transfer(group, to);
             }
         }
+    }
+
+    /// The replica on a node, if it could lead at once instead of this one.
+    fn able_to_lead(&self, replica: &Replica, node: NodeId) -> Option<u64> {
+        let to = replica.able_to_lead(node)?;
+        self.is_of_today(ReplicaId(to)).then_some(to)
     }
 
     fn stand(&mut self, group: GroupUid, now: Instant) {
@@ -468,8 +474,8 @@ impl Shard {
                 peer.replica != group.replica() && members.voters.contains(&peer.replica)
             })
             .filter(|peer| {
-                let node = ReplicaId(peer.replica).node();
-                self.elections.alive.contains_key(&node)
+                let replica = ReplicaId(peer.replica);
+                self.elections.alive.contains_key(&replica.node()) && self.is_of_today(replica)
             })
             .max_by_key(|peer| (stays(peer.replica), peer.matched))
             .map(|peer| peer.replica)
@@ -477,7 +483,7 @@ impl Shard {
 }
 
 impl Replica {
-    /// The replica on a node, if it could lead at once instead of this one.
+    /// The voter on a node, if it lacks next to nothing.
     fn able_to_lead(&self, node: NodeId) -> Option<u64> {
         let group = self.group();
         let members = group.members();

@@ -219,9 +219,16 @@ impl Shard {
         let is_there = |node: NodeId| node == me || self.elections.is_alive(node);
         let to = match transfer.to {
             Some(node) if node == me => return Err(TransferError::LeadsAlready(node)),
-            Some(node) => named(&view, node)?,
-            None => most_of_the_log(&view, |node| node != me && is_there(node))
-                .ok_or(TransferError::NobodyElse)?,
+            Some(node) => {
+                let lives = |voter: ReplicaId| voter.node() == node && self.is_of_today(voter);
+                named(&view, lives).ok_or(TransferError::NotAVoter(node))?
+            }
+            None => {
+                let may_lead = |voter: ReplicaId| {
+                    voter.node() != me && is_there(voter.node()) && self.is_of_today(voter)
+                };
+                most_of_the_log(&view, may_lead).ok_or(TransferError::NobodyElse)?
+            }
         };
         let node = to.replica.node();
         if !is_there(node) {
@@ -247,17 +254,16 @@ impl Shard {
     }
 }
 
-fn named(view: &GroupView, node: NodeId) -> Result<Progress, TransferError> {
-    let voter = view.voters.iter().find(|voter| voter.node() == node);
-    let voter = voter.ok_or(TransferError::NotAVoter(node))?;
-    let progress = view.progress.iter().find(|peer| peer.replica == *voter);
-    progress.copied().ok_or(TransferError::NotAVoter(node))
+fn named(view: &GroupView, is_meant: impl Fn(ReplicaId) -> bool) -> Option<Progress> {
+    let voter = view.voters.iter().find(|voter| is_meant(**voter))?;
+    let mut peers = view.progress.iter();
+    peers.find(|peer| peer.replica == *voter).copied()
 }
 
-fn most_of_the_log(view: &GroupView, may_lead: impl Fn(NodeId) -> bool) -> Option<Progress> {
+fn most_of_the_log(view: &GroupView, may_lead: impl Fn(ReplicaId) -> bool) -> Option<Progress> {
     let candidates = view.progress.iter().copied();
     candidates
-        .filter(|peer| view.voters.contains(&peer.replica) && may_lead(peer.replica.node()))
+        .filter(|peer| view.voters.contains(&peer.replica) && may_lead(peer.replica))
         .max_by_key(|peer| peer.matched)
 }
 

@@ -217,6 +217,12 @@ impl Shard {
         self.note_started();
     }
 
+    /// Whether a replica is of its node's present life. A node that was wiped answers, but not for what it was before.
+    pub(super) fn is_of_today(&self, replica: ReplicaId) -> bool {
+        let meta = self.meta();
+        meta.is_none_or(|meta| meta.catalog.incarnation(replica.node()) == replica.incarnation())
+    }
+
     pub(super) fn meta(&self) -> Option<&Meta> {
         match &self.replicas.get(&GroupUid::META)?.state {
             State::Meta(meta) => Some(meta),
