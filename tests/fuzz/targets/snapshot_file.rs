@@ -24,6 +24,10 @@ fuzz_target!(|bytes: &[u8]| {
     let [codec, len @ ..] = *head;
     // Its length may be right, or as the input says.
     let said = u32::from_le_bytes([len[0], len[1], len[2], 0]);
-    let plain_len = if said == 0 { section.len() as u32 } else { said };
+    let plain_len = if said == 0 {
+        section.len() as u32
+    } else {
+        said
+    };
     let _ = is_sound(&fuzz_file(&header, codec, plain_len, section));
 });

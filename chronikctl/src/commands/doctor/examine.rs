@@ -103,11 +103,11 @@ fn about_groups(of: &Evidence) -> Vec<Cause> {
     }
     let cause = |(problem, groups): (&str, Vec<&RaftGroup>)| {
         let what = match problem {
-            "LEADERLESS" => "are led by no node that answers",
-            "UNDER_REPLICATED" => "have a replica that does not keep up",
-            "LAGGING" => "have a replica that lacks something for long",
-            "TWO_LEADERS" => "have two leaders in one term, which must never be",
-            _ => "have a problem",
+            "LEADERLESS" => "led by no node that answers",
+            "UNDER_REPLICATED" => "with a replica that does not keep up",
+            "LAGGING" => "with a replica that lacks something for long",
+            "TWO_LEADERS" => "with two leaders in one term, which must never be",
+            _ => "with a problem",
         };
         let count = plural(groups.len() as u64, "group");
         let shown = groups.iter().take(MOST_EXAMPLES).flat_map(|group| {
@@ -309,7 +309,7 @@ fn about_moves(of: &Evidence) -> Vec<Cause> {
         let shown = stuck.iter().take(MOST_EXAMPLES);
         let shown = shown.map(|one| format!("{}: {}", one.group, one.waits_for));
         let message = format!(
-            "{} of operation {id} wait",
+            "{} of operation {id} held up",
             plural(stuck.len() as u64, "move")
         );
         let cause = Cause::new("MOVES_STALLED", message).with(shown);

@@ -6,7 +6,7 @@ use super::name::{self, Name};
 use super::server::Anywhere;
 use crate::clock;
 use crate::exit::Failure;
-use crate::output::{Answer, Column, Table, Tone, bytes};
+use crate::output::{Answer, Column, Table, Tone, bytes, plural};
 use crate::session::Session;
 
 const COLUMNS: [Column; 9] = [
@@ -43,8 +43,11 @@ fn told(content: &SnapshotContent) -> Answer {
     let of = match &file.group {
         Some(group) => format!("group {group}"),
         None => format!(
-            "{} topics with {} partitions, {} consumer groups, catalog version {}",
-            content.topics, content.partitions, content.consumer_groups, content.catalog_version
+            "{} with {}, {}, catalog version {}",
+            plural(content.topics, "topic"),
+            plural(content.partitions, "partition"),
+            plural(content.consumer_groups, "consumer group"),
+            content.catalog_version
         ),
     };
     answer.headlines.extend([
