@@ -468,8 +468,12 @@ impl Group {
     }
 
     /// A snapshot after which the log continues with the entry behind `index`: a data group's trim point, or the index
-    /// that the state of a state group is as of. None if the log was trimmed since that state was made.
+    /// that the state of a state group is as of. None if the log was trimmed since that state was made, or while another
+    /// snapshot is being installed: it is not applied before it is durable.
     pub fn snapshot(&self, index: u64, state: Bytes) -> Option<Install> {
+        if self.installing.is_some() {
+            return None;
+        }
         let applied = self.node.raft.raft_log.applied;
         assert!(index <= applied, "what is not applied is in no snapshot");
         let term = self.term_of(index).filter(|_| index >= self.trim().index)?;

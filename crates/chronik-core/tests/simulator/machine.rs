@@ -160,6 +160,14 @@ impl Machine {
         }
     }
 
+    /// What an operator may ask for at any time.
+    pub(crate) fn snapshot(&self) -> Option<Install> {
+        match self {
+            Machine::Records(replica) => replica.snapshot(),
+            Machine::State(state) => state.group.snapshot(state.applied, Bytes::new()),
+        }
+    }
+
     pub(crate) fn fetched(&mut self, fetch: Fetch, entries: Vec<Entry>) {
         match self {
             Machine::Records(replica) => replica.fetched(fetch, entries),

@@ -163,7 +163,10 @@ impl World {
             self.coverage.states_installed += u64::from(group == STATE_GROUP);
             let trim = install.trim;
             let hosted = self.nodes[node].hosted.get_mut(&group);
-            hosted.expect("only hosted replicas order").members = install.members.clone();
+            let hosted = hosted.expect("only hosted replicas order");
+            let own = hosted.replica.snapshot();
+            assert!(own.is_none(), "a snapshot of one that is not durable yet");
+            hosted.members = install.members.clone();
             self.trace
                 .tell(|| format!("{} installs a snapshot at {}", node + 1, trim.index));
             record(What::Install(install));
