@@ -56,6 +56,8 @@ pub const EVENTS_EVERY: Duration = Duration::from_millis(250);
 pub const EVENTS_STREAM_LIFETIME: Duration = Duration::from_secs(45);
 /// Requests in progress on one admin connection.
 pub const ADMIN_STREAMS: u32 = 16;
+/// Consumer groups that one question about all of them describes at once.
+pub const ADMIN_GROUPS_AT_ONCE: usize = 64;
 /// How long the head of an admin request may take, the pause before it included.
 pub const ADMIN_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an admin connection may live, whatever it does.

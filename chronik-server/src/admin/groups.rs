@@ -15,9 +15,11 @@ use chronik_core::consumer_group::message::{
     FetchRequest, FetchedTopic, GroupDescription, GroupState, Stability,
 };
 use chronik_core::ids::{GroupUid, NodeId};
-use futures_util::future::join_all;
+use futures_util::StreamExt;
+use futures_util::stream;
 
 use super::desk::{Desk, ask_there};
+use crate::limits;
 
 impl Desk {
     pub(super) async fn group_list(
@@ -89,7 +91,11 @@ impl Desk {
             let group = summary.group.clone();
             self.group_describe(GroupDescribeRequest { group })
         };
-        let described = join_all(list.groups.iter().map(describe)).await;
+        // As many at once as leave room for others to be asked something.
+        let described: Vec<_> = stream::iter(list.groups.iter().map(describe))
+            .buffered(limits::ADMIN_GROUPS_AT_ONCE)
+            .collect()
+            .await;
         let mut groups = Vec::new();
         for outcome in described {
             match outcome {

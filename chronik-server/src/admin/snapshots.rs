@@ -257,7 +257,7 @@ impl Desk {
         let row = self.row(snapshots, id)?;
         let content = snapshots.read(id, snapshots::inspect).await;
         let content = content.map_err(|error| {
-            snapshots.note(id, State::Damaged(error.to_string()));
+            note_damage(snapshots, id, &row, &error);
             AdminError::new(Code::Internal, format!("snapshot {id}: {error}"))
                 .hint("chronikctl snapshot list")
         })?;
@@ -266,10 +266,10 @@ impl Desk {
 
     async fn verify_here(&self, id: u64) -> Result<SnapshotVerification, AdminError> {
         let snapshots = &self.rooms()?.snapshots;
-        self.row(snapshots, id)?;
+        let row = self.row(snapshots, id)?;
         let verified = snapshots.read(id, snapshots::verify).await;
         if let Some(fault) = verified.fault() {
-            snapshots.note(id, State::Damaged(fault));
+            note_damage(snapshots, id, &row, fault);
         }
         Ok(SnapshotVerification {
             node_id: self.about.node.0,
@@ -384,6 +384,13 @@ pub fn inspect_file(path: &Path) -> (serde_json::Value, bool) {
 pub fn verify_file(path: &Path) -> (serde_json::Value, bool) {
     let verified = snapshots::verify(path);
     (json!(verification_of(&verified)), verified.is_sound())
+}
+
+/// Only what was whole can be found damaged, and a disk that could not be read proves nothing.
+fn note_damage(snapshots: &Snapshots, id: u64, row: &Row, fault: &FormatError) {
+    if matches!(row.state, State::Complete(_)) && !matches!(fault, FormatError::Io(_)) {
+        snapshots.note(id, State::Damaged(fault.to_string()));
+    }
 }
 
 fn content_of(file: SnapshotFile, content: Content) -> SnapshotContent {

@@ -63,7 +63,7 @@ enum State {
     Alive {
         boot: u64,
     },
-    Suspect,
+    Suspect(Doubt),
 }
 
 /// The part of the time until suspicion that a look may be late, and that is then given to a silent node.
@@ -83,7 +83,11 @@ impl Watch {
     /// Something was observed.
     pub(super) fn sign(&mut self, sign: Sign, now: Instant) -> Option<Liveness> {
         match sign {
-            Sign::Pulse { wal_ok: false, .. } | Sign::Stalled => self.suspect(Doubt::Stalled),
+            Sign::Pulse { wal_ok: false, .. } | Sign::Stalled => {
+                self.last_pulse = now;
+                self.failed_dials = 0;
+                self.suspect(Doubt::Stalled)
+            }
             Sign::Pulse { boot, wal_ok: true } => self.alive(boot, now),
             Sign::Broken => {
                 self.failed_dials = 0;
@@ -100,9 +104,10 @@ impl Watch {
         }
     }
 
-    /// When silence becomes suspicion; none while it is suspected already.
+    /// When silence becomes suspicion; none while it says nothing already.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        (self.state != State::Suspect).then(|| self.last_pulse + self.suspect_after)
+        let is_silent = matches!(self.state, State::Suspect(Doubt::Silent | Doubt::Refused));
+        (!is_silent).then(|| self.last_pulse + self.suspect_after)
     }
 
     /// Time passed. Whoever looks much too late was away itself, and hears first what came meanwhile.
@@ -129,9 +134,10 @@ impl Watch {
         })
     }
 
+    /// Another doubt is news: who is stalled still answers, who is silent does not.
     fn suspect(&mut self, why: Doubt) -> Option<Liveness> {
-        let known = self.state == State::Suspect;
-        self.state = State::Suspect;
+        let known = self.state == State::Suspect(why);
+        self.state = State::Suspect(why);
         (!known).then_some(Liveness::Suspect {
             node: self.node,
             why,

@@ -117,8 +117,10 @@ impl Shard {
             Liveness::Suspect { node, why } => {
                 warn!(%node, "node is suspected: others lead its partitions");
                 self.elections.alive.remove(&node);
-                self.elections.gone.insert(node, (Instant::now(), why));
-                self.suspect(node);
+                let before = self.elections.gone.insert(node, (Instant::now(), why));
+                if before.is_none() {
+                    self.suspect(node);
+                }
                 self.publish_view();
             }
             Liveness::Unreachable(node) => self.unreachable(node),

@@ -190,9 +190,14 @@ impl Shard {
         self.learning() < MOST_LEARNING
     }
 
-    /// Groups with a replica that catches up, of those that this node leads.
+    /// Groups with a replica that catches up, of those that this node leads. One that stands still for an operator takes
+    /// no turn from others.
     fn learning(&self) -> usize {
-        let learns = |replica: &&Replica| !replica.group().members().learners.is_empty();
+        let catalog = self.meta().map(|meta| &meta.catalog);
+        let learns = |replica: &&Replica| {
+            let is_paused = catalog.is_some_and(|catalog| replica.is_paused(catalog));
+            !is_paused && !replica.group().members().learners.is_empty()
+        };
         let led = self.replicas.values().filter(|replica| replica.serves());
         led.filter(learns).count()
     }

@@ -110,8 +110,8 @@ impl Verified {
     }
 
     /// What is wrong with it, unless it is sound.
-    pub(crate) fn fault(&self) -> Option<String> {
-        self.outcome.as_ref().err().map(ToString::to_string)
+    pub(crate) fn fault(&self) -> Option<&FormatError> {
+        self.outcome.as_ref().err()
     }
 }
 

@@ -6,6 +6,7 @@ use chronik_core::ids::NodeId;
 
 use crate::peer::backoff::Backoff;
 use crate::peer::breaker::{Breaker, State};
+use crate::peer::limits::FAILED_DIALS;
 use crate::peer::liveness::{Doubt, Liveness, Sign, Watch};
 
 const NODE: NodeId = NodeId(2);
@@ -48,6 +49,23 @@ fn whoever_was_away_itself_listens_before_it_suspects() {
     let deadline = watch.deadline().expect("it is not suspected yet");
     assert!(deadline > woken && deadline < woken + SUSPECT_AFTER);
     assert_eq!(watch.passed(deadline), Some(suspect(Doubt::Silent)));
+}
+
+#[test]
+fn a_stalled_node_that_falls_silent_or_dies_is_doubted_anew() {
+    let start = Instant::now();
+    let mut watch = Watch::new(NODE, SUSPECT_AFTER, start);
+    watch.sign(WELL, start);
+    let later = start + SUSPECT_AFTER / 2;
+    let stalled = watch.sign(Sign::Stalled, later);
+    assert_eq!(stalled, Some(suspect(Doubt::Stalled)));
+    assert_eq!(watch.sign(Sign::Stalled, later), None);
+    let deadline = later + SUSPECT_AFTER;
+    assert_eq!(watch.deadline(), Some(deadline));
+    assert_eq!(watch.passed(deadline), Some(suspect(Doubt::Silent)));
+    assert_eq!(watch.deadline(), None);
+    let refused = (0..FAILED_DIALS).find_map(|_| watch.sign(Sign::DialFailed, deadline));
+    assert_eq!(refused, Some(suspect(Doubt::Refused)));
 }
 
 #[test]
