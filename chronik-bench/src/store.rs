@@ -88,10 +88,11 @@ impl Store {
     pub(crate) fn result(&mut self, result: &BenchResult) -> Result<(), BenchError> {
         let outcome = self.flush();
         self.keep(outcome);
-        if let Some(problem) = self.problem.take() {
-            return Err(problem);
+        let written = self.write_result(result);
+        match self.problem.take() {
+            Some(problem) => Err(problem),
+            None => written,
         }
-        self.write_result(result)
     }
 
     /// Writes the result so far.
@@ -167,6 +168,11 @@ pub(crate) fn read_json<State: serde::de::DeserializeOwned>(
         path: path.to_path_buf(),
         source,
     })
+}
+
+/// Whether a folder holds a result, be it that of a load that is under way.
+pub(crate) fn has_result(dir: &Path) -> bool {
+    dir.join(RESULT).is_file()
 }
 
 /// Reads a result from its file or its folder.

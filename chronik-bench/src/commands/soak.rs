@@ -217,12 +217,12 @@ impl ReadBack {
     }
 }
 
-/// The newest folder of a life.
+/// The newest folder of a life; none of one that ended before its load began.
 fn life_dir(dir: &Path, life: &Life) -> Option<PathBuf> {
     let mark = format!("-life-{}-", life.incarnation);
     let entries = fs::read_dir(dir).ok()?;
     let dirs = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    dirs.filter(|path| path.is_dir() && path.to_string_lossy().contains(&mark))
+    dirs.filter(|path| store::has_result(path) && path.to_string_lossy().contains(&mark))
         .max()
 }
 

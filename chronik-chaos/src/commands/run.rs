@@ -14,8 +14,10 @@ pub(crate) fn run(arguments: &RunArguments) -> Done {
     let campaign = Campaign::open(&name_of(arguments), place)?;
     let mut all = Vec::new();
     for round in 1..=arguments.times {
-        for scenario in &scenarios {
-            let ended = campaign.run(&format!("{}-{round}", scenario.name), || {
+        for (scenario, position) in scenarios.iter().zip(1..) {
+            // Two files may give their scenarios the same name.
+            let key = format!("{position}-{}-{round}", scenario.name);
+            let ended = campaign.run(&key, || {
                 let plan = Plan {
                     keeps_going: arguments.keep_going,
                     ..plan(scenario, arguments.seed, None, place)?

@@ -288,7 +288,14 @@ impl Stage {
             seed: plan.seed,
             keeps_going: plan.keeps_going,
         };
-        driver.drive(&until)?;
+        if let Err(fault) = driver.drive(&until) {
+            // The nodes may be somebody else's: what can be taken back is.
+            if let Err(left) = driver.heal_all() {
+                screen.say(&format!("NOT HEALED: {left}"));
+            }
+            self.leave(screen);
+            return Err(fault);
+        }
         let healed_ns = driver.heal_all()?;
         let recovered = driver.await_recovery(healed_ns, scenario.expect.recover_max.0)?;
         if until.is_held() {

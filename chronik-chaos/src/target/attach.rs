@@ -163,7 +163,8 @@ impl Foreign {
         };
         let said = shell(command)?;
         let last = said.lines().last().unwrap_or_default();
-        self.access.pid = last.trim().parse().ok().or(self.access.pid);
+        // The last life's number may be somebody else's by now.
+        self.access.pid = last.trim().parse().ok();
         self.is_down = false;
         Ok(())
     }

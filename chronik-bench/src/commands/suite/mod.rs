@@ -130,7 +130,8 @@ impl Session<'_> {
         for (number, workload) in workloads.iter().enumerate() {
             for part in workload.parts(&serving.bootstrap, number)? {
                 let key = Key::new(&part.name(&workload.name), &target.name, round);
-                if exit == Exit::Pass {
+                let has_failed = self.state.failures.contains_key(&key.to_string());
+                if exit == Exit::Pass && !has_failed {
                     exit = self.cell(&key, workload.warms_up, part.plan)?;
                 }
             }

@@ -176,8 +176,8 @@ fn file(directory: &Path) -> PathBuf {
     directory.join("cluster.json")
 }
 
-/// After a reboot the number may belong to somebody else.
+/// After a reboot the number may belong to somebody else. Versions may have names that go on, and the kernel cuts them.
 fn is_server(pid: u32) -> bool {
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    name.trim() == "chronik-server" && process_exists(pid)
+    name.starts_with("chronik-server") && process_exists(pid)
 }

@@ -24,9 +24,13 @@ pub(crate) struct Args {
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failure> {
     let directory = args.place.directory(session);
     let mut cluster = LocalCluster::read(&directory).ok_or_else(|| local::missing(&directory))?;
-    // It is this cluster that is meant, whatever the chosen context is.
+    // It is this cluster that is meant, whatever the chosen context is, and its own protection that counts.
     let mut settings = session.settings.clone();
-    settings.context = Context::named(&cluster.name);
+    let mut known = config::read_contexts(&settings.paths.contexts)?;
+    settings.context = Context {
+        name: cluster.name.clone(),
+        ..known.contexts.remove(&cluster.name).unwrap_or_default()
+    };
     let own = Session::new(settings);
     let running: Vec<u32> = cluster.nodes.iter().filter_map(|node| node.pid).collect();
     let mut plan = Plan::new(&own, "", format!("reset cluster {}", cluster.name));
