@@ -1,5 +1,7 @@
 //! Rows and columns of a screen, with the filter and the order that a person chose. Nothing here draws.
 
+use compact_str::{CompactString, ToCompactString};
+
 use crate::output::Tone;
 
 #[derive(Clone, Debug, Default)]
@@ -17,7 +19,7 @@ pub(crate) struct Column {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Row {
     /// What the row is about: a selection follows it, wherever it goes.
-    pub(crate) id: String,
+    pub(crate) id: CompactString,
     pub(crate) cells: Vec<Cell>,
     pub(crate) is_problem: bool,
     /// It is not there any more, and shown as it was last.
@@ -26,7 +28,8 @@ pub(crate) struct Row {
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cell {
-    pub(crate) text: String,
+    /// Short texts lie in the cell itself: all cells are made anew with every look, and searched with every key.
+    pub(crate) text: CompactString,
     pub(crate) tone: Tone,
     /// What the cell is compared by, where that is no word.
     pub(crate) number: Option<f64>,
@@ -101,9 +104,9 @@ impl Grid {
 }
 
 impl Row {
-    pub(crate) fn new(id: impl Into<String>, cells: Vec<Cell>) -> Row {
+    pub(crate) fn new(id: impl ToCompactString, cells: Vec<Cell>) -> Row {
         Row {
-            id: id.into(),
+            id: id.to_compact_string(),
             cells,
             ..Row::default()
         }
@@ -111,9 +114,9 @@ impl Row {
 }
 
 impl Cell {
-    pub(crate) fn text(text: impl ToString) -> Cell {
+    pub(crate) fn text(text: impl ToCompactString) -> Cell {
         Cell {
-            text: text.to_string(),
+            text: text.to_compact_string(),
             ..Cell::default()
         }
     }
@@ -123,7 +126,7 @@ impl Cell {
     }
 
     /// Shown in one way, compared in another.
-    pub(crate) fn measured(number: f64, text: impl ToString) -> Cell {
+    pub(crate) fn measured(number: f64, text: impl ToCompactString) -> Cell {
         Cell {
             number: Some(number),
             ..Cell::text(text)

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chronik_admin::v1::{ClusterEvent, MoveState, NodeRow, RaftGroup, RaftView, TopicSummary};
+use compact_str::{CompactString, ToCompactString};
 
 use super::data::{Data, GroupRow};
 use super::grid::{Cell, Grid, Row};
@@ -619,7 +620,13 @@ fn bar(share: f64) -> String {
     )
 }
 
-fn listed(nodes: &[u64]) -> String {
-    let numbers: Vec<String> = nodes.iter().map(u64::to_string).collect();
-    numbers.join(",")
+fn listed(nodes: &[u64]) -> CompactString {
+    let mut text = CompactString::default();
+    for node in nodes {
+        if !text.is_empty() {
+            text.push(',');
+        }
+        text.push_str(&node.to_compact_string());
+    }
+    text
 }

@@ -350,7 +350,7 @@ impl State {
     pub(crate) fn selected_id(&self) -> Option<String> {
         let (grid, places) = self.rows();
         let at = self.selected(&grid, &places)?;
-        Some(grid.rows[places[at]].id.clone())
+        Some(grid.rows[places[at]].id.to_string())
     }
 
     pub(super) fn select(&mut self, choose: impl Fn(usize, usize) -> usize) {
@@ -361,7 +361,7 @@ impl State {
         let last = places.len() - 1;
         let next = choose(at, last).min(last);
         let id = grid.rows[places[next]].id.clone();
-        self.page_mut().selected = Some((id, next));
+        self.page_mut().selected = Some((id.to_string(), next));
     }
 
     /// A row that went away leaves its place to the next one.

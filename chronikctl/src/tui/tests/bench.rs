@@ -15,6 +15,8 @@ const ROUNDS: usize = 20;
 fn a_key_of_a_filter_until_its_frame_with_10000_partitions() {
     let whole = data(PARTITIONS, true);
     let mut state = with(whole.clone(), Screen::Partitions);
+    // Whoever types has seen a frame.
+    frame(&state, 200, 60);
     let (mut between, mut after) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         press(&mut state, "/");

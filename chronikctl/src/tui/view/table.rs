@@ -122,16 +122,17 @@ impl Layout {
             let mark = usize::from(order.is_some_and(|(by, _)| by == at));
             grid.columns[at].name.chars().count() + mark
         };
-        let widest = |at: usize| {
-            let cell = |place: &usize| grid.rows[*place].cells.get(at);
-            let length = |cell: &Cell| match cell.text.is_ascii() {
-                true => cell.text.len(),
-                false => cell.text.chars().count(),
-            };
-            let cells = places.iter().filter_map(cell).map(length);
-            cells.max().unwrap_or(0).max(head(at))
+        let length = |cell: &Cell| match cell.text.is_ascii() {
+            true => cell.text.len(),
+            false => cell.text.chars().count(),
         };
-        let widths: Vec<usize> = (0..grid.columns.len()).map(widest).collect();
+        let mut widths: Vec<usize> = (0..grid.columns.len()).map(head).collect();
+        // Row by row, as they lie in memory: there may be many.
+        for place in places {
+            for (width, cell) in widths.iter_mut().zip(&grid.rows[*place].cells) {
+                *width = (*width).max(length(cell));
+            }
+        }
         let gaps = usize::from(GAP) * widths.len().saturating_sub(1);
         let needed = ARROW.len() + widths.iter().sum::<usize>() + gaps;
         let gap = match needed <= usize::from(room) {
