@@ -166,6 +166,11 @@ impl Shard {
             let (peers, committed) = (group.peers(), group.committed());
             let members = group.members();
             let step = membership::next_step(&members, &voters, &learners, &peers, committed);
+            // A vote is not throttled: whoever has one gets all that it lacks at once.
+            let waits = |change: &Change| matches!(change, Change::Voter(replica) if group.waits_for_release(*replica));
+            if step.iter().flatten().any(waits) {
+                continue;
+            }
             let begins = step
                 .iter()
                 .flatten()
