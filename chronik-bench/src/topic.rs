@@ -176,12 +176,31 @@ impl Cluster {
         )
     }
 
-    /// First and end offset of a partition.
+    /// First and end offset of a partition. librdkafka learns of another leader from this question, but leaves asking
+    /// again to its users.
     pub(crate) fn watermarks(&self, topic: &str, partition: i32) -> Result<(i64, i64), BenchError> {
-        self.asker
-            .client()
-            .fetch_watermarks(topic, partition, ANSWER_BOUND)
-            .map_err(BenchError::cluster("asking for offsets", &self.bootstrap))
+        let begin = Instant::now();
+        let client = self.asker.client();
+        loop {
+            let failed = match client.fetch_watermarks(topic, partition, ANSWER_BOUND) {
+                Ok(edges) => return Ok(edges),
+                Err(failed) => failed,
+            };
+            let is_moving = failed.rdkafka_error_code().is_some_and(|code| {
+                matches!(
+                    code,
+                    RDKafkaErrorCode::NotLeaderForPartition
+                        | RDKafkaErrorCode::LeaderNotAvailable
+                        | RDKafkaErrorCode::OffsetNotAvailable
+                )
+            });
+            if !is_moving || begin.elapsed() > ANSWER_BOUND {
+                return Err(BenchError::cluster("asking for offsets", &self.bootstrap)(
+                    failed,
+                ));
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
     }
 
     pub(crate) fn end_offsets(&self, topics: &[TopicLayout]) -> Result<Offsets, BenchError> {

@@ -71,7 +71,7 @@ pub(crate) struct Injection {
     pub(crate) doubt: Option<String>,
     #[serde(default)]
     pub(crate) may_miss: bool,
-    /// Batches acknowledged before it began, and until it was healed.
+    /// Batches acknowledged before it was at work, and until it was healed.
     #[serde(default)]
     pub(crate) acked_before: u64,
     #[serde(default)]

@@ -271,7 +271,12 @@ fn await_in_sync(cluster: &Cluster) {
             let found = cluster.metadata(id, Some(&[TOPIC]));
             found.is_some_and(|found| {
                 let mut partitions = found.partitions(TOPIC).iter();
-                partitions.all(|known| known.leader.is_some() && known.in_sync.len() == NODES)
+                partitions.all(|known| {
+                    // Else leadership moves once more, in the middle of the reading.
+                    let leads_for_good =
+                        known.leader.is_some() && known.leader == known.replicas.first().copied();
+                    leads_for_good && known.in_sync.len() == NODES
+                })
             })
         });
         is_whole.then_some(())

@@ -13,6 +13,9 @@ use crate::support::{Broker, drive, python, server, test_dir};
 
 const TOPIC: &str = "kept";
 const STOP_BOUND: Duration = Duration::from_secs(20);
+/// A client that is refused shall not try for long; others have the time that kcat gives by default.
+const REFUSAL_MS: u32 = 5_000;
+const DEFAULT_MS: u32 = 300_000;
 
 #[test]
 fn a_failed_write_stops_the_node_with_a_clear_last_line() {
@@ -28,7 +31,8 @@ fn a_failed_write_stops_the_node_with_a_clear_last_line() {
         .and_then(|pid| Pid::from_raw(pid as i32))
         .expect("a running node");
     prlimit(Some(pid), Resource::Fsize, limit).expect("a limit for a child");
-    load(&broker, 100).expect_err("nothing is acknowledged that could not be written");
+    load_within(&broker, TOPIC, 100, REFUSAL_MS)
+        .expect_err("nothing is acknowledged that could not be written");
     let stopped = wait::until("the node to stop", STOP_BOUND, || {
         (!broker.is_running()).then_some(())
     });
@@ -54,7 +58,7 @@ fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
         .with("wal.pool_segments", "1");
     let mut broker = Broker::of(options.start().expect("a node on a small disk"), dir);
     let before = load(&broker, 3_000).expect("the disk has space");
-    load_topic(&broker, "filler", 100_000).expect_err("the disk is full");
+    load_within(&broker, "filler", 100_000, REFUSAL_MS).expect_err("the disk is full");
     assert!(broker.is_running(), "a full disk is no reason to stop");
     assert_eq!(count(&broker), before, "reads go on");
     let mut delete = python("delete_topic.py");
@@ -65,7 +69,7 @@ fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
     wait::until(
         "the node to take records again",
         Duration::from_secs(60),
-        || load(&broker, 10).ok(),
+        || load_within(&broker, TOPIC, 10, REFUSAL_MS).ok(),
     )
     .expect("space that is freed is used");
     broker.stop().expect("an orderly stop");
@@ -87,11 +91,16 @@ pub(crate) fn small_disk(data: &std::path::Path) -> PathBuf {
 }
 
 fn load(broker: &Broker, records: usize) -> Result<usize, String> {
-    load_topic(broker, TOPIC, records)
+    load_within(broker, TOPIC, records, DEFAULT_MS)
 }
 
 /// Produces records of 1 KiB with kcat; all are acknowledged, or it is an error.
-fn load_topic(broker: &Broker, topic: &str, records: usize) -> Result<usize, String> {
+fn load_within(
+    broker: &Broker,
+    topic: &str,
+    records: usize,
+    timeout_ms: u32,
+) -> Result<usize, String> {
     let input = broker.dir().join(format!("{topic}.txt"));
     fs::write(&input, format!("{}\n", "x".repeat(1023)).repeat(records)).expect("an input file");
     let output = Command::new("kcat")
@@ -99,7 +108,7 @@ fn load_topic(broker: &Broker, topic: &str, records: usize) -> Result<usize, Str
         .arg(&input)
         .args([
             "-X",
-            "message.timeout.ms=5000",
+            &format!("message.timeout.ms={timeout_ms}"),
             "-X",
             "acks=all",
             "-X",

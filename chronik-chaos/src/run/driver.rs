@@ -66,7 +66,7 @@ impl Driver<'_> {
         };
         let planned = self.planned.remove(place);
         let victims = self.resolve(&planned);
-        let acked_before = self.progress.acked();
+        let acked_at_start = self.progress.acked();
         let at_ns = self.journal.clock.now_ns();
         let active = self.stage.world.inject(
             planned.fault,
@@ -74,6 +74,12 @@ impl Driver<'_> {
             &planned.with,
             planned.lasts.map(|lasts| lasts.0),
         )?;
+        // What is acknowledged while a fault is still being brought does not count. These two are over once they are
+        // brought.
+        let acked_before = match planned.fault {
+            Fault::Restart | Fault::CorruptAtRest => acked_at_start,
+            _ => self.progress.acked(),
+        };
         let injection = Injection {
             id: planned.id,
             fault: planned.fault,

@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::time::sleep;
 
 use super::place::Place;
-use super::topic::{EARLIEST, LATEST, Offsets, find, leaders, offsets};
+use super::topic::{EARLIEST, LATEST, Offsets, every_offset, find, leaders};
 use crate::clock;
 use crate::exit::{Failure, Verdict};
 use crate::kafka::{Kafka, Read, check, decode, is_retriable, topic_name};
@@ -118,34 +118,26 @@ async fn begin<'a>(
     kafka: &mut Kafka,
 ) -> Result<Reading<'a>, Failure> {
     let topic = find(kafka, &args.topic).await?;
-    let is_wanted =
-        |partition: &i32| args.partitions.is_empty() || args.partitions.contains(partition);
-    let mut leaders = leaders(&topic);
-    leaders.retain(|partition, _| is_wanted(partition));
-    if let Some(missing) = args
-        .partitions
-        .iter()
-        .find(|partition| !leaders.contains_key(partition))
-    {
-        let message = format!(
-            "{} has no partition {missing}, or it has no leader",
-            args.topic
-        );
+    let partitions = topic.partitions.iter();
+    let mut wanted: Vec<i32> = partitions.map(|known| known.partition_index).collect();
+    if let Some(missing) = args.partitions.iter().find(|one| !wanted.contains(one)) {
+        let message = format!("{} has no partition {missing}", args.topic);
         return Err(
             Failure::usage(message).hint(format!("chronikctl topic describe {}", args.topic))
         );
     }
-    let start = offsets(kafka, &args.topic, &leaders, EARLIEST).await;
-    let end = offsets(kafka, &args.topic, &leaders, LATEST).await;
+    wanted.retain(|partition| args.partitions.is_empty() || args.partitions.contains(partition));
+    let start = every_offset(kafka, &args.topic, &wanted, EARLIEST).await?;
+    let end = every_offset(kafka, &args.topic, &wanted, LATEST).await?;
     let next = match args.from {
         Place::Start => start,
         Place::End => end.clone(),
-        Place::Offset(offset) => leaders
-            .keys()
+        Place::Offset(offset) => wanted
+            .iter()
             .map(|partition| (*partition, offset))
             .collect(),
         Place::Time(ms) => {
-            let at = offsets(kafka, &args.topic, &leaders, ms).await;
+            let at = every_offset(kafka, &args.topic, &wanted, ms).await?;
             let at = |partition| at.get(partition).copied().filter(|at| *at >= 0);
             // Nothing is that young: the end.
             let places = end.iter();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chronik_admin::Code;
 
-use super::topic::{EARLIEST, LATEST, Offsets, find, leaders, offsets};
+use super::topic::{EARLIEST, LATEST, Offsets, every_offset, find};
 use crate::clock;
 use crate::exit::Failure;
 use crate::kafka::Kafka;
@@ -66,27 +66,18 @@ impl Place {
             return Err(Failure::new(Code::NotFound, message)
                 .hint(format!("chronikctl topic describe {topic}")));
         }
-        let mut leaders = leaders(&found);
-        leaders.retain(|partition, _| wanted.contains(partition));
-        let start = offsets(kafka, topic, &leaders, EARLIEST).await;
-        let end = offsets(kafka, topic, &leaders, LATEST).await;
+        let start = every_offset(kafka, topic, &wanted, EARLIEST).await?;
+        let end = every_offset(kafka, topic, &wanted, LATEST).await?;
         let at = match self {
-            Place::Time(ms) => offsets(kafka, topic, &leaders, ms).await,
+            Place::Time(ms) => every_offset(kafka, topic, &wanted, ms).await?,
             _ => Offsets::new(),
         };
-        let mut places = BTreeMap::new();
-        for partition in wanted {
-            let edges = start.get(&partition).zip(end.get(&partition));
-            let (start, end) = edges.ok_or_else(|| {
-                let message = format!("the leader of {topic}/{partition} does not answer");
-                Failure::new(Code::NoLeader, message).hint(format!(
-                    "chronikctl raft status --group {topic}/{partition}"
-                ))
-            })?;
+        let place = |partition| {
             let at = at.get(&partition).copied();
-            places.insert(partition, self.within(*start, *end, at));
-        }
-        Ok(places)
+            let found = self.within(start[&partition], end[&partition], at);
+            (partition, found)
+        };
+        Ok(wanted.into_iter().map(place).collect())
     }
 
     fn within(self, start: i64, end: i64, at: Option<i64>) -> Found {

@@ -153,6 +153,11 @@ impl Kafka {
         i32::try_from(self.bounds.call.as_millis()).unwrap_or(i32::MAX)
     }
 
+    /// How long an answer may take.
+    pub(crate) fn bound(&self) -> Duration {
+        self.bounds.call
+    }
+
     /// All brokers that are there.
     pub(crate) fn nodes(&self) -> Vec<i32> {
         self.addresses.keys().copied().collect()

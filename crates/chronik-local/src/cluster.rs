@@ -109,6 +109,22 @@ impl Cluster {
         Ok(found?)
     }
 
+    /// Waits until nodes tell that the first replica of every partition leads it, so that nobody hands it over later.
+    pub fn await_first_leaders(&self, asked: &[usize], topic: &str) -> Result<(), LocalError> {
+        let is_settled = |metadata: Metadata| {
+            let partitions = metadata.partitions(topic);
+            let mut known = partitions.iter();
+            !partitions.is_empty()
+                && known
+                    .all(|one| one.leader.is_some() && one.leader == one.replicas.first().copied())
+        };
+        wait::until("the first replicas to lead", READY_BOUND, || {
+            let mut views = asked.iter().map(|id| self.metadata(*id, Some(&[topic])));
+            views.all(|view| view.is_some_and(is_settled)).then_some(())
+        })?;
+        Ok(())
+    }
+
     /// SIGTERM to all running nodes at once, and an orderly end of each.
     pub fn stop(&mut self) -> Result<(), LocalError> {
         self.nodes.iter().try_for_each(Node::ask_to_stop)?;

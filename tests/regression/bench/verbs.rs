@@ -113,11 +113,21 @@ fn a_soak_survives_its_own_death_and_accounts_for_both_lives() {
             "{trouble}"
         );
     }
+    // Of the killed life only its rows can tell what was acknowledged.
+    let life = |number: usize| soak.join(result["repeats"][number].as_str().expect("a life"));
+    let rows = fs::read_to_string(life(0).join("intervals.ndjson")).expect("rows");
+    let killed: u64 = rows
+        .lines()
+        .map_while(|row| serde_json::from_str::<Value>(row).ok())
+        .map(|row| count(&row, "/acked"))
+        .sum();
+    let text = fs::read_to_string(life(1).join("result.json")).expect("a result");
+    let resumed: Value = serde_json::from_str(&text).expect("a JSON document");
+    let resumed = count(&resumed, "/integrity/acked");
+    assert!(killed > 0 && resumed > 0, "{killed} and {resumed}");
     let acked = count(&result, "/integrity/acked");
-    assert!(
-        acked > 3_500 && count(&result, "/integrity/read") >= acked,
-        "{acked}"
-    );
+    assert_eq!(acked, killed + resumed);
+    assert!(count(&result, "/integrity/read") >= acked, "{acked}");
     assert!(
         fs::read_to_string(soak.join("report.md"))
             .expect("a report")
@@ -188,12 +198,22 @@ fn a_maximum_is_searched_and_a_ratio_is_told() {
         ),
     );
     let code = search.end();
-    // The generator may have been late in a step that missed the goal, which makes the answer a lower bound.
+    // The generator may have been late in a step that missed the goal, which makes the answer a lower bound or none.
     assert!([0, INCONCLUSIVE].contains(&code), "{}", search.log());
     let text = fs::read_to_string(search.out().join("find-max.json")).expect("an answer");
     let found: Value = serde_json::from_str(&text).expect("a JSON document");
-    let maximum = number(&found, "/maximum_per_second");
-    assert!((300.0..1_000.0).contains(&maximum), "{found}");
+    let maximum = found["maximum_per_second"].as_f64();
+    assert!(maximum.is_some() || code == INCONCLUSIVE, "{found}");
+    if let Some(maximum) = maximum {
+        assert!(maximum > 0.0 && maximum < 1_000.0, "{found}");
+        // It was looked for: a little more was tried and missed the goal.
+        let steps = found["steps"].as_array().expect("steps");
+        let is_next = |step: &Value| {
+            let rate = number(step, "/target_per_second");
+            step["meets_goal"] == false && rate > maximum && rate < maximum * 1.04
+        };
+        assert!(steps.iter().any(is_next), "{found}");
+    }
     browser::assert_opens(&search.out().join("find-max.html"));
 
     let mut ratio = Load::verb(

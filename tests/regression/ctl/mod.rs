@@ -24,8 +24,8 @@ use tempfile::TempDir;
 use crate::support::{chronikctl, server, test_dir};
 
 const ALL: [usize; 3] = [1, 2, 3];
-/// No call of the tool takes longer, whatever is broken.
-const RUN_BOUND: Duration = Duration::from_secs(30);
+/// No call of the tool takes longer, not even one that waits for something, on a busy machine.
+const RUN_BOUND: Duration = Duration::from_secs(120);
 /// No change of leaders takes longer, not even on a busy machine.
 const CHANGE_BOUND: Duration = Duration::from_secs(60);
 
@@ -69,12 +69,20 @@ impl Three {
         let three = Three::start();
         let created = three.run(&["topic", "create", name, "-p", "1", "-r", "3", "--yes"]);
         assert_eq!(created.code, 0, "{created:?}");
+        let settled = three.cluster.await_first_leaders(&ALL, name);
+        settled.expect("leaders that stay");
         three
     }
 
-    /// Asks any node.
+    /// Asks one node, the same one as before, so that what it has answered is known to it: the first that runs.
     fn run(&self, arguments: &[&str]) -> Ended {
-        self.ask(&ALL, arguments)
+        let running = ALL
+            .into_iter()
+            .find(|id| self.cluster.node(*id).pid().is_some());
+        match running {
+            Some(id) => self.ask(&[id], arguments),
+            None => self.ask(&ALL, arguments),
+        }
     }
 
     /// Asks these nodes.

@@ -9,7 +9,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::{ALL, CHANGE_BOUND, Three};
+use crate::cluster::try_produce;
 use crate::moves::Load;
+use crate::wire::Wire;
 
 const TOPIC: &str = "moving";
 const PARTITIONS: i32 = 12;
@@ -138,6 +140,47 @@ fn a_move_that_stands_still_says_why_and_is_brought_back() {
     let twice = four.run(&["rebalance", "cancel", &id, "--yes", "-o", "json"]);
     assert_eq!(twice.refusal(), (1, "NOT_FOUND".to_owned()));
     half_of_it_is_rolled_back(&four, &before, &wanted);
+    four.finish();
+}
+
+/// So few batches that their number alone would make a learner a voter, whom no throttle holds back.
+#[test]
+fn a_few_great_batches_wait_for_the_throttle_too() {
+    let mut four = four();
+    four.cluster.await_first_leaders(&ALL, TOPIC).unwrap();
+    let from = replicas(&four, 0);
+    let leader = usize::try_from(from[0]).unwrap();
+    let mut wire = Wire::connect_to(four.cluster.node(leader).kafka_address());
+    let great = "x".repeat(900_000);
+    for _ in 0..5 {
+        assert_eq!(try_produce(&mut wire, TOPIC, 0, &great), 0);
+    }
+    begin_the_fourth(&mut four);
+    let slow = ["rebalance", "throttle", "1KiB/s", "--yes"];
+    assert_eq!(four.run(&slow).code, 0);
+    let id = moves(&four, &[(0, from.clone(), vec![from[0], from[1], 4])]);
+    let waits = format!("the throttle of node {leader}");
+    wait::until("batches that wait", CHANGE_BOUND, || {
+        let waits_for = &operation(&four, &id)["moves"][0]["waits_for"];
+        waits_for.as_str()?.starts_with(&waits).then_some(())
+    })
+    .unwrap();
+    // Once nobody has these replicas any more, every node has looked at all of its groups again.
+    let others = 1..usize::try_from(PARTITIONS).unwrap();
+    let fewer = others.map(|partition| {
+        let from = replicas(&four, partition);
+        let to = from[..2].to_vec();
+        (partition, from, to)
+    });
+    let fewer = moves(&four, &fewer.collect::<Vec<_>>());
+    await_done(&four, &fewer);
+    assert_eq!(operation(&four, &id)["done"], 0);
+    let sent = copied_from(&four, leader);
+    assert!(sent < 2 * 900_000, "{sent} bytes");
+
+    let fast = ["rebalance", "throttle", "none", "--yes"];
+    assert_eq!(four.run(&fast).code, 0);
+    await_done(&four, &id);
     four.finish();
 }
 
@@ -344,6 +387,17 @@ fn begin(four: &Three, file: &str, throttle: &str) -> String {
         "json",
     ]);
     begun["operations"][0]["operation_id"].to_string()
+}
+
+/// Begins moves of partitions, each from some replicas to others. Returns the operation.
+fn moves(four: &Three, wanted: &[(usize, Vec<u64>, Vec<u64>)]) -> String {
+    let moves = wanted.iter().map(|(partition, from, to)| {
+        serde_json::json!({ "group": format!("{TOPIC}/{partition}"), "from": from, "to": to })
+    });
+    let moves = format!("moves={}", moves.collect::<Value>());
+    let begun = four.run(&["api", "post", "placement/apply", &moves]);
+    assert_eq!(begun.code, 0, "{begun:?}");
+    begun.json()["operation_id"].to_string()
 }
 
 fn await_done(four: &Three, id: &str) {

@@ -47,7 +47,7 @@ fn what_is_awaited_comes_or_is_explained() {
     for id in [2, 3] {
         three.cluster.node_mut(id).begin().unwrap();
     }
-    let again = three.run(&["wait", "healthy", "--within", "25s"]);
+    let again = three.run(&["wait", "healthy", "--within", "100s"]);
     assert_eq!(again.code, 0, "{again:?}");
     three.finish();
 }

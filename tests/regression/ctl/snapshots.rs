@@ -95,6 +95,8 @@ fn nodes_and_clusters_come_back_from_snapshots() {
     ];
     assert_eq!(three.run(&seek).code, 0);
 
+    // Every replica has it all before each node writes down what it has.
+    three.await_keeping_up();
     let planned = three.data(&["snapshot", "create", "--dry-run", "-o", "json"]);
     assert_eq!(planned["changes"].as_array().map(Vec::len), Some(4));
     assert_eq!(

@@ -76,15 +76,29 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failur
     mutate::carry_out(session, &args.consent, plan, act).await
 }
 
-/// The same cluster without the node that leaves: it is the last to know.
+/// The same cluster without the node that leaves: it is the last to know. Who only knows that one's address asks those
+/// that stay.
 fn without(session: &Session, view: &ClusterView, node: u64) -> Session {
     let mut settings = session.settings.clone();
-    let row = view.nodes.iter().find(|row| row.node_id == node);
-    let address = row.and_then(|row| row.status.as_ref());
-    let address = address.map(|status| &status.admin_address);
-    let addresses = &mut settings.context.admin;
-    if addresses.iter().any(|known| Some(known) != address) {
-        addresses.retain(|known| Some(known) != address);
+    let (mut leaves, mut stay) = (Vec::new(), Vec::new());
+    for row in &view.nodes {
+        let addresses = if row.node_id == node {
+            &mut leaves
+        } else {
+            &mut stay
+        };
+        addresses.extend(row.status.iter().map(|status| &status.admin_address));
+    }
+    let known = settings.context.admin.iter();
+    let mut others: Vec<String> = known
+        .filter(|known| !leaves.contains(known))
+        .cloned()
+        .collect();
+    if others.is_empty() {
+        others = stay.into_iter().cloned().collect();
+    }
+    if !others.is_empty() {
+        settings.context.admin = others;
     }
     Session::new(settings)
 }

@@ -1,12 +1,15 @@
 //! `chronikctl topic describe`: partitions with leaders, replicas and offsets.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
+use chronik_admin::Code;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
 use kafka_protocol::messages::{BrokerId, ListOffsetsRequest};
 use schemars::JsonSchema;
 use serde::Serialize;
+use tokio::time::sleep;
 
 use crate::commands::config::of_topic;
 use crate::exit::Failure;
@@ -50,6 +53,8 @@ pub(crate) const LATEST: i64 = -1;
 pub(crate) const EARLIEST: i64 = -2;
 
 const LIST_OFFSETS: i16 = 5;
+/// While a partition looks for a leader.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 const COLUMNS: [Column; 8] = [
     Column::number("partition"),
@@ -119,7 +124,7 @@ pub(crate) fn leaders(topic: &MetadataResponseTopic) -> BTreeMap<i32, i32> {
 }
 
 /// One edge of each partition, asked of its leader; leaders that do not answer leave a gap.
-pub(crate) async fn offsets(
+pub(super) async fn offsets(
     kafka: &mut Kafka,
     topic: &str,
     leaders: &BTreeMap<i32, i32>,
@@ -151,6 +156,33 @@ pub(crate) async fn offsets(
         offsets.extend(known.map(|partition| (partition.partition_index, partition.offset)));
     }
     offsets
+}
+
+/// One edge of each of these partitions. A leader that is just being replaced is waited for.
+pub(crate) async fn every_offset(
+    kafka: &mut Kafka,
+    topic: &str,
+    partitions: &[i32],
+    timestamp: i64,
+) -> Result<Offsets, Failure> {
+    let deadline = Instant::now() + kafka.bound();
+    loop {
+        let mut leaders = leaders(&find(kafka, topic).await?);
+        leaders.retain(|partition, _| partitions.contains(partition));
+        let found = offsets(kafka, topic, &leaders, timestamp).await;
+        let missing = partitions
+            .iter()
+            .find(|partition| !found.contains_key(partition));
+        let Some(missing) = missing else {
+            return Ok(found);
+        };
+        if Instant::now() >= deadline {
+            let message = format!("the leader of {topic}/{missing} does not answer");
+            let hint = format!("chronikctl raft status --group {topic}/{missing}");
+            return Err(Failure::new(Code::NoLeader, message).hint(hint));
+        }
+        sleep(LOOK_EVERY).await;
+    }
 }
 
 fn headlines(topic: &TopicDescription) -> Vec<(Tone, String)> {

@@ -19,7 +19,9 @@ use crate::mutate::Plan;
 use crate::output::{Answer, Cell, Column, Table, Tone};
 use crate::session::Session;
 
-pub(crate) use describe::{EARLIEST, LATEST, Offsets, TopicDescription, find, leaders, offsets};
+pub(crate) use describe::{
+    EARLIEST, LATEST, Offsets, TopicDescription, every_offset, find, leaders,
+};
 pub(crate) use list::TopicList;
 pub(crate) use trim::Trimmed;
 

@@ -14,6 +14,7 @@ import time
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 ENOUGH = 20
+SILENCE_SECONDS = 30
 
 
 class Load:
@@ -52,20 +53,26 @@ class Load:
             self.after_fault[partition] += 1
 
 
-def read_back(bootstrap, topic, partitions):
-    """The numbers that each partition holds."""
+def read_back(bootstrap, topic, partitions, wanted):
+    """The numbers that each partition holds. Ends once all that are wanted were seen, or nothing came for a while.
+
+    It asks for no end of a partition: librdkafka does not repeat that question when leadership moves just then, and
+    leadership may well move after a fault.
+    """
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "read-back", "enable.auto.commit": False})
-    held = [set() for _ in range(partitions)]
-    ends = [consumer.get_watermark_offsets(TopicPartition(topic, at), timeout=60)[1] for at in range(partitions)]
     consumer.assign([TopicPartition(topic, at, 0) for at in range(partitions)])
-    missing = {at for at in range(partitions) if ends[at] > 0}
-    while missing:
-        for message in consumer.consume(1000, timeout=0.5):
-            if message.error() is not None:
-                sys.exit(f"FAIL {message.error()}")
-            held[message.partition()].add(int(message.value()))
-            if message.offset() + 1 >= ends[message.partition()]:
-                missing.discard(message.partition())
+    held = [set() for _ in range(partitions)]
+    left = len(wanted) * partitions
+    while left > 0:
+        message = consumer.poll(SILENCE_SECONDS)
+        if message is None:
+            break
+        if message.error() is not None:
+            sys.exit(f"FAIL {message.error()}")
+        number, numbers = int(message.value()), held[message.partition()]
+        if number in wanted and number not in numbers:
+            left -= 1
+        numbers.add(number)
     consumer.close()
     return held
 
@@ -95,8 +102,8 @@ def main(bootstrap, topic, partitions, rate):
                 print(word, flush=True)
     producer.flush(120)
     if load.reads_back:
-        held = read_back(bootstrap, topic, partitions)
         wanted = set(range(1, turns + 1))
+        held = read_back(bootstrap, topic, partitions, wanted)
         kept = sum(len(numbers & wanted) for numbers in held)
         print(f"kept {kept} missing {turns * partitions - kept}", flush=True)
     for partition, gap in enumerate(load.longest_gap):
