@@ -1,7 +1,11 @@
 //! The chaos tool against this checkout's server: its scenarios pass, and it leaves nothing behind when it is killed.
 
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
+
+use chronik_local::{ChronikOptions, wait};
 
 use crate::support::{chaos, server, test_dir};
 
@@ -16,6 +20,20 @@ step = [
 ]
 expect = { acked_max_during = { cut = 3 } }
 "#;
+
+/// The commands of its target's file only leave a trace, so the node is frozen all the time.
+const THEIRS: &str = r#"
+name = "theirs"
+duration = "10m"
+cluster = { nodes = 1, partitions = 1, rf = 1, min_isr = 1 }
+workload = { rate = 100 }
+step = [
+  { at = "1s", fault = "pause", target = "n1", for = "9m" },
+  { at = "2s", fault = "kill", target = "n1", for = "8m" },
+]
+"#;
+
+const BOUND: Duration = Duration::from_secs(60);
 
 #[test]
 fn nothing_acknowledged_is_lost_by_kills() {
@@ -34,7 +52,7 @@ fn nothing_acknowledged_is_lost_on_a_bad_network() {
     if has_hosts() {
         let dir = test_dir();
         let file = dir.path().join("network.toml");
-        std::fs::write(&file, NETWORK).unwrap();
+        fs::write(&file, NETWORK).unwrap();
         passes(&["run", &file.display().to_string()]);
     }
 }
@@ -53,6 +71,51 @@ fn a_killed_tool_leaves_nothing_behind() {
     }
 }
 
+#[test]
+fn somebody_elses_nodes_go_on_when_the_tool_is_killed() {
+    let dir = test_dir();
+    let mut cluster = ChronikOptions::new(server(), dir.path())
+        .cluster(1)
+        .unwrap();
+    cluster.start().unwrap();
+    let pid = cluster.node(1).pid().unwrap();
+    let [killed, started] = ["killed", "started"].map(|name| dir.path().join(name));
+    let target = dir.path().join("target.toml");
+    let how = format!(
+        "bootstrap = \"{}\"\n[node.1]\npid = {pid}\nkill_cmd = \"touch {}\"\nstart_cmd = \"touch {}\"\n",
+        cluster.bootstrap(),
+        killed.display(),
+        started.display(),
+    );
+    fs::write(&target, how).unwrap();
+    let scenario = dir.path().join("theirs.toml");
+    fs::write(&scenario, THEIRS).unwrap();
+    let mut tool = Command::new(chaos())
+        .arg("run")
+        .arg(&scenario)
+        .arg("--target")
+        .arg(format!("attach:{}", target.display()))
+        .arg("--out")
+        .arg(dir.path().join("runs"))
+        .spawn()
+        .unwrap();
+    let is_frozen = || {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        stat.contains(") T ")
+    };
+    wait::until("both faults", BOUND, || {
+        (is_frozen() && killed.exists()).then_some(())
+    })
+    .unwrap();
+    tool.kill().unwrap();
+    tool.wait().unwrap();
+    wait::until("the way back", BOUND, || {
+        (!is_frozen() && started.exists()).then_some(())
+    })
+    .unwrap();
+    cluster.stop().unwrap();
+}
+
 /// Without privileges it makes a user namespace of its own.
 #[test]
 fn nobody_needs_to_be_root() {
@@ -68,7 +131,7 @@ fn nobody_needs_to_be_root() {
 /// What a release is built like has no way to make a mistake on purpose.
 #[test]
 fn a_server_for_clients_cannot_be_broken_on_purpose() {
-    let program = std::fs::read(server()).unwrap();
+    let program = fs::read(server()).unwrap();
     let program = String::from_utf8_lossy(&program);
     let has = |text: &str| program.contains(text);
     assert!(has("the disk is full"), "this is no server");

@@ -57,7 +57,8 @@ pub(crate) fn run_watched(
 /// The server that was named, or this checkout's, built as a user would run it.
 pub(crate) fn server(named: Option<&Path>) -> Result<PathBuf, XtaskError> {
     match named {
-        Some(server) => Ok(server.to_path_buf()),
+        // Nodes run in folders of their own.
+        Some(server) => fs::canonicalize(server).map_err(XtaskError::file("find", server)),
         None => release("chronik-server"),
     }
 }

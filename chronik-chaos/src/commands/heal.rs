@@ -21,7 +21,7 @@ pub(crate) fn heal(run: Option<&Path>) -> Done {
             .finish()
             .map_err(CommandFault::file("undo", &run))?
         {
-            output::line(format!("removed {}", what.display()));
+            output::line(what);
             undone += 1;
         }
         // Namespaces took mounts and devices with them; images are plain files.

@@ -27,7 +27,7 @@ impl Footprint {
         Footprint {
             run_dir: run_dir.to_owned(),
             namespaces: namespaces.filter(|name| !own.contains(name)).collect(),
-            groups: UndoLog::of(run_dir).promised(),
+            groups: UndoLog::of(run_dir).groups(),
         }
     }
 
@@ -58,11 +58,11 @@ impl Footprint {
         }
         let groups = self.groups.iter().filter(|group| group.exists());
         left.extend(groups.map(|group| format!("control group {}", group.display())));
-        let promised = UndoLog::of(&self.run_dir).promised();
+        let promised = UndoLog::of(&self.run_dir).promised().unwrap_or_default();
         left.extend(
             promised
                 .iter()
-                .map(|group| format!("promise to remove {}", group.display())),
+                .map(|promise| format!("a promise that is not kept: {promise:?}")),
         );
         let disks = self.run_dir.join(DISKS);
         left.extend(

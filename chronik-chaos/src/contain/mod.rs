@@ -7,4 +7,4 @@ pub(crate) mod undo;
 
 pub(crate) use cgroup::{Controller, Group};
 pub(crate) use footprint::Footprint;
-pub(crate) use undo::UndoLog;
+pub(crate) use undo::{Promise, UndoLog};

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FallocateFlags, fallocate};
 
 use super::{Active, Hold, NemesisFault, Proof, World};
-use crate::contain::{Controller, Group};
+use crate::contain::{Controller, Group, Promise};
 use crate::disk::Layers;
 
 const BALLAST: &str = ".ballast";
@@ -109,7 +109,9 @@ pub(super) fn slow(world: &mut World, active: &mut Active) -> Result<(), Nemesis
         let (device, dir) = (disk.device(), disk.mount_point().to_owned());
         let before = timed_sync(&dir, None).map_err(Active::node_fault("a timed write", number))?;
         let limited = || -> io::Result<()> {
-            world.undo.promise(group.path())?;
+            world
+                .undo
+                .promise(Promise::RemoveGroup(group.path().to_owned()))?;
             group.make()?;
             group.limit_writes(device.ok_or(io::ErrorKind::NotFound)?, operations)
         };

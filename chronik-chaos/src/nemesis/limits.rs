@@ -6,7 +6,7 @@ use chronik_local::process_exists;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use super::{Active, Hold, NemesisFault, Proof, World};
-use crate::contain::{Controller, Group};
+use crate::contain::{Controller, Group, Promise};
 use crate::scenario::Fault;
 
 const PERCENT: f64 = 10.0;
@@ -128,7 +128,9 @@ fn limit(
             what: "control groups that this user may make",
         })?;
         let limited = || -> std::io::Result<String> {
-            world.undo.promise(group.path())?;
+            world
+                .undo
+                .promise(Promise::RemoveGroup(group.path().to_owned()))?;
             group.make()?;
             let says = set(&group, pid)?;
             group.add_process(pid)?;

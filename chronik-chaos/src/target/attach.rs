@@ -11,6 +11,7 @@ use chronik_local::{LocalError, foreign};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
+use crate::contain::Promise;
 use crate::scenario::Fault;
 use crate::wire::{Connection, metadata};
 use crate::workload::TOPIC;
@@ -146,6 +147,17 @@ impl Foreign {
                 Some("`start_cmd`, and `pid` or `kill_cmd`, of the node in the target's file")
             }
             _ => Some("a node that this tool started"),
+        }
+    }
+
+    /// What takes this fault back when nobody else does.
+    pub(super) fn way_back(&self, fault: Fault) -> Option<Promise> {
+        match fault {
+            Fault::Pause => self.pid().map(Promise::Resume),
+            Fault::Kill | Fault::Stop | Fault::Restart => {
+                self.access.start_cmd.clone().map(Promise::Run)
+            }
+            _ => None,
         }
     }
 

@@ -10,6 +10,7 @@ use rustix::process::Signal;
 
 use super::Addresses;
 use super::attach::{Foreign, signal};
+use crate::contain::Promise;
 use crate::disk::Layers;
 use crate::net::Network;
 use crate::scenario::Fault;
@@ -79,6 +80,14 @@ impl Node {
         match &self.control {
             Control::Ours { .. } => None,
             Control::Theirs(foreign) => foreign.lacks(fault),
+        }
+    }
+
+    /// What takes this fault back when the run is gone; a process of the run's own goes with it.
+    pub(crate) fn way_back(&self, fault: Fault) -> Option<Promise> {
+        match &self.control {
+            Control::Ours { .. } => None,
+            Control::Theirs(foreign) => foreign.way_back(fault),
         }
     }
 
