@@ -8,7 +8,7 @@ use chronik_admin::v1::{
 
 use crate::commands::{raft, rebalance, snapshot, status};
 use crate::exit::Verdict;
-use crate::output::{Answer, Printer};
+use crate::output::{Answer, Printer, Rows};
 
 fn printed(answer: &Answer) -> String {
     let printer = Printer {
@@ -366,7 +366,10 @@ SNAPSHOT STATE OF CAUSE AGE GROUPS INDEX TERM SIZE
         expected.lines().collect::<Vec<_>>()
     );
     assert_eq!(told.warnings.len(), 1);
-    assert_eq!(told.rows.as_ref().map(Vec::len), Some(4));
+    let Rows::Made(rows) = &told.rows else {
+        panic!("{told:?}");
+    };
+    assert_eq!(rows.len(), 4);
 }
 
 /// Blanks between columns depend on the widest cell: what matters here are the cells and their order.

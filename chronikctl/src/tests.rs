@@ -88,7 +88,7 @@ fn every_kind_has_a_schema_that_answers_are_held_against() {
         jsonschema::meta::validate(&schema).unwrap_or_else(|error| panic!("{kind}: {error}"));
     }
     let health = chronik_admin::v1::Health::default();
-    let envelope = Answer::of("Health", "c", &health).envelope();
+    let envelope = json!(Answer::of("Health", "c", &health).envelope());
     let validator = jsonschema::validator_for(&schema::of("Health").unwrap()).unwrap();
     assert!(validator.is_valid(&envelope), "{envelope}");
     let error = json!({ "kind": "Error", "v": 1, "error": Failure::usage("no").body() });

@@ -107,7 +107,7 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Said, Failure>
         }
         Monitor::Json => {
             // Whoever reads no further has read enough.
-            _ = print(&format!("{:#}\n", answer.envelope()));
+            _ = print(&answer.json());
             Ok(Said::Printed(answer.verdict))
         }
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::duration;
 use crate::clock;
-use crate::output::{Answer, Cell, Column, Table, Tone, note};
+use crate::output::{Answer, Cell, Column, Rows, Table, Tone, note};
 use crate::session::Session;
 
 #[derive(Debug, clap::Args)]
@@ -85,7 +85,7 @@ pub(crate) fn run(session: &Session, args: &Args) -> Answer {
         ]);
     }
     let mut answer = Answer::of("Journal", "", &Journal { entries });
-    answer.rows = answer.data["entries"].as_array().cloned();
+    answer.rows = Rows::Of("entries");
     answer.tables.push(table);
     answer
 }

@@ -18,7 +18,7 @@ use super::topic::{find, leaders};
 use crate::clock;
 use crate::exit::{Failure, Verdict};
 use crate::kafka::{self, Kafka, check, is_retriable, topic_name};
-use crate::output::{Answer, Cell, Column, Table, Tone, plural};
+use crate::output::{Answer, Cell, Column, Rows, Table, Tone, plural};
 use crate::session::Session;
 
 #[derive(Debug, clap::Args)]
@@ -237,7 +237,7 @@ async fn attempt(
 
 fn answer(cluster_id: &str, produced: &Produced, verbose: bool) -> Answer {
     let mut answer = Answer::of("Produced", cluster_id, produced);
-    answer.rows = answer.data["batches"].as_array().cloned();
+    answer.rows = Rows::Of("batches");
     let records = plural(produced.records, "record");
     answer.headlines.push((
         Tone::Good,

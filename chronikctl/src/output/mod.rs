@@ -56,8 +56,7 @@ pub(crate) struct Answer {
     pub(crate) kind: &'static str,
     pub(crate) cluster_id: String,
     pub(crate) data: Value,
-    /// For `jsonl`: the rows of a list. An answer that is no list is one row.
-    pub(crate) rows: Option<Vec<Value>>,
+    pub(crate) rows: Rows,
     /// For people, above the tables.
     pub(crate) headlines: Vec<(Tone, String)>,
     pub(crate) tables: Vec<Table>,
@@ -65,6 +64,29 @@ pub(crate) struct Answer {
     pub(crate) footers: Vec<(Tone, String)>,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) verdict: Verdict,
+}
+
+/// The lines of `jsonl`.
+#[derive(Debug, Default)]
+pub(crate) enum Rows {
+    /// The answer is no list: one line.
+    #[default]
+    Whole,
+    /// The items of this list in its data.
+    Of(&'static str),
+    /// What was made of its data for this.
+    Made(Vec<Value>),
+}
+
+/// What every answer has around its data for programs.
+#[derive(Serialize)]
+pub(crate) struct Envelope<'a> {
+    cluster_id: &'a str,
+    data: &'a Value,
+    kind: &'static str,
+    ts: String,
+    v: u8,
+    warnings: &'a [Warning],
 }
 
 /// Something that the reader must know besides the answer.
@@ -100,16 +122,33 @@ impl Answer {
         }
     }
 
-    /// The envelope that every answer has for programs.
-    pub(crate) fn envelope(&self) -> Value {
-        json!({
-            "kind": self.kind,
-            "v": 1,
-            "cluster_id": self.cluster_id,
-            "ts": clock::now(),
-            "data": self.data,
-            "warnings": self.warnings,
-        })
+    pub(crate) fn envelope(&self) -> Envelope<'_> {
+        Envelope {
+            cluster_id: &self.cluster_id,
+            data: &self.data,
+            kind: self.kind,
+            ts: clock::now(),
+            v: 1,
+            warnings: &self.warnings,
+        }
+    }
+
+    /// One object on several lines.
+    pub(crate) fn json(&self) -> String {
+        let text = serde_json::to_string_pretty(&self.envelope());
+        text.expect("an answer has a JSON form") + "\n"
+    }
+
+    fn lines(&self) -> String {
+        let of_each = |rows: &[Value]| rows.iter().map(|row| format!("{row}\n")).collect();
+        match &self.rows {
+            Rows::Of(list) => of_each(self.data[list].as_array().map_or(&[], Vec::as_slice)),
+            Rows::Made(rows) => of_each(rows),
+            Rows::Whole => {
+                let text = serde_json::to_string(&self.envelope());
+                text.expect("an answer has a JSON form") + "\n"
+            }
+        }
     }
 }
 
@@ -134,12 +173,9 @@ impl Printer {
     /// The text of an answer.
     pub(crate) fn render(&self, answer: &Answer) -> Result<String, Failure> {
         Ok(match self.format {
-            Format::Json => format!("{:#}\n", answer.envelope()),
-            Format::Yaml => yaml::document(&answer.envelope()),
-            Format::Jsonl => match &answer.rows {
-                Some(rows) => rows.iter().map(|row| format!("{row}\n")).collect(),
-                None => format!("{}\n", answer.envelope()),
-            },
+            Format::Json => answer.json(),
+            Format::Yaml => yaml::document(&json!(answer.envelope())),
+            Format::Jsonl => answer.lines(),
             Format::Tsv => self
                 .main_table(answer)?
                 .map_or_else(String::new, |table| table.tsv(self.headers)),

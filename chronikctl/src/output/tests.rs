@@ -26,7 +26,7 @@ fn answer() -> Answer {
         Cell::none(),
     ]);
     Answer {
-        rows: Some(rows.clone()),
+        rows: Rows::Of("nodes"),
         headlines: vec![(Tone::Strong, "cluster c".to_owned())],
         tables: vec![table],
         footers: vec![(Tone::Plain, "2 nodes".to_owned())],

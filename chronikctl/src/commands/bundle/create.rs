@@ -12,7 +12,7 @@ use super::collect::{self, WITHHELD};
 use super::{Collected, archive};
 use crate::cli::duration;
 use crate::exit::{Failure, Verdict};
-use crate::output::{Answer, Cell, Column, Table, Tone, bytes};
+use crate::output::{Answer, Cell, Column, Rows, Table, Tone, bytes};
 use crate::session::Session;
 
 #[derive(Debug, clap::Args)]
@@ -107,7 +107,7 @@ fn told(cluster_id: &str, written: &Written) -> Answer {
         table.row(vec![entry.name.as_str().into(), size, note]);
     }
     let mut answer = Answer::of("Bundle", cluster_id, written);
-    answer.rows = answer.data["files"].as_array().cloned();
+    answer.rows = Rows::Of("files");
     let (path, size) = (written.path.display(), bytes(written.bytes));
     answer
         .headlines

@@ -8,7 +8,7 @@ use chronik_admin::v1::{ConfigDiff, ConfigDiffRequest, SettingDiff};
 use super::get::of_broker;
 use crate::context::Kind;
 use crate::exit::{Failure, Verdict};
-use crate::output::{Answer, Cell, Column, Table, Tone, Warning, plural};
+use crate::output::{Answer, Cell, Column, Rows, Table, Tone, Warning, plural};
 use crate::session::Session;
 
 #[derive(Debug, clap::Args)]
@@ -139,7 +139,7 @@ fn told(diff: &ConfigDiff, differs: usize) -> Answer {
         }
     };
     let mut answer = Answer::of("ConfigDiff", &diff.cluster_id, diff);
-    answer.rows = answer.data["settings"].as_array().cloned();
+    answer.rows = Rows::Of("settings");
     answer.headlines.push(headline);
     if !diff.settings.is_empty() {
         answer.tables.push(table);

@@ -14,7 +14,7 @@ use super::Whose;
 use crate::context::Kind;
 use crate::exit::Failure;
 use crate::kafka::{Kafka, outcome, text};
-use crate::output::{Answer, Cell, Column, Table, Tone, note};
+use crate::output::{Answer, Cell, Column, Rows, Table, Tone, note};
 use crate::session::Session;
 
 #[derive(Debug, clap::Args)]
@@ -200,7 +200,7 @@ pub(crate) fn told(cluster_id: &str, of: &Of<'_>, settings: Vec<Setting>) -> Ans
         settings,
     };
     let mut answer = Answer::of("Settings", cluster_id, &settings);
-    answer.rows = answer.data["settings"].as_array().cloned();
+    answer.rows = Rows::Of("settings");
     answer.tables.push(table);
     answer
 }

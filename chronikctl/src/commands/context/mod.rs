@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::config;
 use crate::context::{self, Kind, Sources};
 use crate::exit::Failure;
-use crate::output::{Answer, Cell, Column, Table, Tone, note};
+use crate::output::{Answer, Cell, Column, Rows, Table, Tone, note};
 use crate::session::Session;
 
 pub(crate) use validate::ContextCheck;
@@ -122,8 +122,7 @@ fn list(session: &Session) -> Result<Answer, Failure> {
         note("no contexts yet; commands use 127.0.0.1:9292");
     }
     let mut answer = Answer::of("ContextList", "", &ContextList { contexts });
-    let rows = answer.data["contexts"].as_array().cloned();
-    answer.rows = rows;
+    answer.rows = Rows::Of("contexts");
     answer.tables.push(table);
     Ok(answer)
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::context::Kind;
 use crate::exit::Verdict;
 use crate::kafka::Kafka;
-use crate::output::{Answer, Cell, Column, Table, Tone};
+use crate::output::{Answer, Cell, Column, Rows, Table, Tone};
 use crate::session::Session;
 
 /// Every address of a context, and what came of asking it.
@@ -131,7 +131,7 @@ fn told(checked: &ContextCheck, kind: Kind) -> Answer {
     };
     let cluster_id = checked.cluster_id.as_deref().unwrap_or_default();
     let mut answer = Answer::of("ContextCheck", cluster_id, checked);
-    answer.rows = answer.data["addresses"].as_array().cloned();
+    answer.rows = Rows::Of("addresses");
     if tone == Tone::Bad {
         answer.verdict = Verdict::No;
     }

@@ -15,7 +15,7 @@ use crate::cli::duration;
 use crate::commands::bundle;
 use crate::commands::explain::Cause;
 use crate::exit::{Failure, Verdict};
-use crate::output::{Answer, Tone, plural};
+use crate::output::{Answer, Rows, Tone, plural};
 use crate::session::Session;
 
 pub(crate) use evidence::Evidence;
@@ -100,7 +100,7 @@ pub(crate) fn told(source: &str, evidence: &Evidence) -> Answer {
         gaps: evidence.gaps.clone(),
     };
     let mut answer = Answer::of("Diagnosis", &evidence.cluster_id(), &diagnosis);
-    answer.rows = answer.data["findings"].as_array().cloned();
+    answer.rows = Rows::Of("findings");
     let counts = diagnosis.findings.iter();
     let serious = counts.filter(|finding| finding.severity < Severity::Note);
     let (tone, verdict) = match serious.count() {

@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::commands::topic::edges;
 use crate::exit::Failure;
 use crate::kafka::{Kafka, check, refusal, text};
-use crate::output::{Answer, Cell, Column, Table, Tone};
+use crate::output::{Answer, Cell, Column, Rows, Table, Tone};
 use crate::session::Session;
 
 #[derive(Debug, clap::Args)]
@@ -204,7 +204,7 @@ fn member(
 
 fn answer(cluster_id: &str, group: &GroupDescription) -> Answer {
     let mut answer = Answer::of("Group", cluster_id, group);
-    answer.rows = answer.data["partitions"].as_array().cloned();
+    answer.rows = Rows::Of("partitions");
     let line = format!(
         "group {}: {}, {} members, lag {}, coordinator node {}",
         group.group,

@@ -12,7 +12,7 @@ use super::describe::Position;
 use super::{GroupDescription, describe, list};
 use crate::cli::duration;
 use crate::exit::{Failure, Verdict};
-use crate::output::{Answer, Cell, Column, Table, Tone, duration_ms, note};
+use crate::output::{Answer, Cell, Column, Rows, Table, Tone, duration_ms, note};
 use crate::session::Session;
 
 #[derive(Debug, clap::Args)]
@@ -132,7 +132,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failur
         table.row(cells);
     }
     let mut answer = Answer::of("GroupLagList", &kafka.cluster_id, &GroupLagList { groups });
-    answer.rows = answer.data["groups"].as_array().cloned();
+    answer.rows = Rows::Of("groups");
     answer.tables.push(table);
     if !warnings.is_empty() {
         answer.verdict = Verdict::SomeFailed;

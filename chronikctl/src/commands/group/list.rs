@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::exit::{Failure, Verdict};
 use crate::kafka::{Kafka, check};
-use crate::output::{Answer, Column, Table, Warning, note};
+use crate::output::{Answer, Column, Rows, Table, Warning, note};
 use crate::session::Session;
 
 #[derive(Debug, clap::Args)]
@@ -51,7 +51,7 @@ pub(super) async fn run(session: &Session) -> Result<Answer, Failure> {
         note("no groups");
     }
     let mut answer = Answer::of("GroupList", &kafka.cluster_id, &GroupList { groups });
-    answer.rows = answer.data["groups"].as_array().cloned();
+    answer.rows = Rows::Of("groups");
     answer.tables.push(table);
     if !warnings.is_empty() {
         answer.verdict = Verdict::SomeFailed;

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::exit::Failure;
-use crate::output::{Answer, Cell, Column, Table, Tone};
+use crate::output::{Answer, Cell, Column, Rows, Table, Tone};
 use crate::session::Session;
 
 /// Who leads how much.
@@ -92,7 +92,7 @@ fn answer(cluster_id: &str, shares: &LeaderShares) -> Answer {
         _ => Tone::Bad,
     };
     let mut answer = Answer::of("LeaderShares", cluster_id, shares);
-    answer.rows = answer.data["nodes"].as_array().cloned();
+    answer.rows = Rows::Of("nodes");
     answer.headlines.push((tone, line));
     answer.tables.push(table);
     answer

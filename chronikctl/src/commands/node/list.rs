@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::commands::status;
 use crate::exit::Failure;
-use crate::output::Answer;
+use crate::output::{Answer, Rows};
 use crate::session::Session;
 
 #[derive(Debug, clap::Args)]
@@ -24,9 +24,7 @@ pub(super) async fn run(session: &Session) -> Result<Answer, Failure> {
     let (client, view) = view(session).await?;
     let nodes = NodeList { nodes: &view.nodes };
     let mut answer = Answer::of("NodeList", &view.cluster_id, &nodes);
-    let rows = view.nodes.iter();
-    let rows = rows.map(|node| serde_json::to_value(node).expect("a node has a JSON form"));
-    answer.rows = Some(rows.collect());
+    answer.rows = Rows::Of("nodes");
     answer.tables.push(status::nodes(&view.nodes));
     answer.warnings = status::look_directly(session, &client, &view).await;
     Ok(answer)

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::commands::raft::status;
 use crate::exit::Failure;
-use crate::output::{Answer, Cell, Column, Table, Tone, note};
+use crate::output::{Answer, Cell, Column, Rows, Table, Tone, note};
 use crate::session::Session;
 
 #[derive(Debug, clap::Args)]
@@ -74,7 +74,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failur
         &kafka.cluster_id,
         &PartitionList { partitions },
     );
-    answer.rows = answer.data["partitions"].as_array().cloned();
+    answer.rows = Rows::Of("partitions");
     answer.tables.push(table);
     Ok(answer)
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::exit::Failure;
 use crate::kafka::{Kafka, check};
-use crate::output::{Answer, Column, Table, note};
+use crate::output::{Answer, Column, Rows, Table, note};
 use crate::session::Session;
 
 /// Moves that are under way.
@@ -58,7 +58,7 @@ pub(super) async fn run(session: &Session) -> Result<Answer, Failure> {
         note("nothing moves");
     }
     let mut answer = Answer::of("MoveList", &kafka.cluster_id, &MoveList { moves });
-    answer.rows = answer.data["moves"].as_array().cloned();
+    answer.rows = Rows::Of("moves");
     answer.tables.push(table);
     Ok(answer)
 }

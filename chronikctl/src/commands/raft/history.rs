@@ -8,7 +8,7 @@ use chronik_admin::v1::{LeaderChanged, RaftHistory, RaftHistoryRequest};
 use crate::cli::duration;
 use crate::clock;
 use crate::exit::Failure;
-use crate::output::{Answer, Cell, Column, Table, Tone, Warning, duration_ms, note};
+use crate::output::{Answer, Cell, Column, Rows, Table, Tone, Warning, duration_ms, note};
 use crate::session::Session;
 
 #[derive(Debug, clap::Args)]
@@ -51,7 +51,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failur
     let (_, history): (_, RaftHistory) = session.ask(history).await?;
     session.check_cluster(&history.cluster_id)?;
     let mut answer = Answer::of("RaftHistory", &history.cluster_id, &history);
-    answer.rows = answer.data["changes"].as_array().cloned();
+    answer.rows = Rows::Of("changes");
     let mut table = Table::new(&COLUMNS);
     history
         .changes

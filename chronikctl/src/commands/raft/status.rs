@@ -4,7 +4,7 @@ use chronik_admin::client::Client;
 use chronik_admin::v1::{RaftGroup, RaftNode, RaftStatus, RaftStatusRequest, RaftView};
 
 use crate::exit::Failure;
-use crate::output::{Answer, Cell, Column, Table, Tone, Warning, duration_ms};
+use crate::output::{Answer, Cell, Column, Rows, Table, Tone, Warning, duration_ms};
 use crate::session::Session;
 
 #[derive(Debug, clap::Args)]
@@ -53,9 +53,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failur
 /// What there is to say of groups.
 pub(crate) fn told(status: &RaftStatus) -> Answer {
     let mut answer = Answer::of("RaftStatus", &status.cluster_id, status);
-    let groups_of = status.groups.iter();
-    let rows = groups_of.map(|group| serde_json::to_value(group).expect("a group has a JSON form"));
-    answer.rows = Some(rows.collect());
+    answer.rows = Rows::Of("groups");
     answer.headlines.push(headline(status));
     answer.warnings = silent(status);
     match status.groups.is_empty() {

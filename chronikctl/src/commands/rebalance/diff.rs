@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::plan::listed;
 use super::{fetch, file, verify};
 use crate::exit::{Failure, Verdict};
-use crate::output::{Answer, Cell, Column, Table, Tone, Warning, plural};
+use crate::output::{Answer, Cell, Column, Rows, Table, Tone, Warning, plural};
 use crate::session::Session;
 
 #[derive(Debug, clap::Args)]
@@ -102,7 +102,7 @@ pub(crate) fn told(
         differences,
     };
     let mut answer = Answer::of("PlanDiff", &plan.cluster_id, &diff);
-    answer.rows = answer.data["differences"].as_array().cloned();
+    answer.rows = Rows::Of("differences");
     let count = plural(diff.differences.len() as u64, "difference");
     let (tone, line) = match (fits, diff.differences.is_empty()) {
         (true, true) => (

@@ -7,7 +7,7 @@ use chronik_admin::client::Client;
 use chronik_admin::v1::{Move, NodeShare, PlacementPlan, PlanRequest};
 
 use crate::exit::Failure;
-use crate::output::{Answer, Cell, Column, Table, Tone, note, plural};
+use crate::output::{Answer, Cell, Column, Rows, Table, Tone, note, plural};
 use crate::session::Session;
 
 #[derive(Debug, clap::Args)]
@@ -54,7 +54,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failur
     let (_, plan) = fetch(session, goal, node).await?;
     let answer = told(&plan, session.settings.printer.is_for_people());
     if let Some(file) = &args.save {
-        let text = format!("{:#}\n", answer.envelope());
+        let text = answer.json();
         fs::write(file, text)
             .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
         note(&format!("chronikctl rebalance apply {}", file.display()));
@@ -87,7 +87,7 @@ pub(crate) async fn fetch(
 /// A plan in words and tables.
 pub(crate) fn told(plan: &PlacementPlan, is_for_people: bool) -> Answer {
     let mut answer = Answer::of("PlacementPlan", &plan.cluster_id, plan);
-    answer.rows = answer.data["moves"].as_array().cloned();
+    answer.rows = Rows::Of("moves");
     answer.headlines.push((Tone::Strong, summary(plan)));
     let mut moves = Table::new(&MOVES);
     let shown = match is_for_people {

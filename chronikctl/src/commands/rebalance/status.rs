@@ -6,7 +6,7 @@ use chronik_admin::v1::{MoveState, Operation, OperationList, OperationsRequest};
 use super::plan::listed;
 use super::throttle::in_words;
 use crate::exit::Failure;
-use crate::output::{Answer, Cell, Column, Table, Tone, bytes, duration_ms, note, plural};
+use crate::output::{Answer, Cell, Column, Rows, Table, Tone, bytes, duration_ms, note, plural};
 use crate::session::Session;
 
 #[derive(Debug, clap::Args)]
@@ -77,7 +77,7 @@ pub(super) fn none(cluster_id: &str) -> Answer {
 
 pub(crate) fn told(list: &OperationList) -> Answer {
     let mut answer = Answer::of("OperationList", &list.cluster_id, list);
-    answer.rows = answer.data["operations"].as_array().cloned();
+    answer.rows = Rows::Of("operations");
     answer.headlines.extend(speed(list));
     let mut table = Table::new(&COLUMNS);
     for operation in &list.operations {

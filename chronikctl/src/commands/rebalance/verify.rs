@@ -8,7 +8,7 @@ use chronik_admin::v1::{MoveCheck, PlacementPlan, Verification, VerifyRequest};
 use super::file;
 use super::plan::listed;
 use crate::exit::{Failure, Verdict};
-use crate::output::{Answer, Cell, Column, Table, Tone, plural};
+use crate::output::{Answer, Cell, Column, Rows, Table, Tone, plural};
 use crate::session::Session;
 
 #[derive(Debug, clap::Args)]
@@ -51,7 +51,7 @@ pub(super) async fn fetch(
 
 pub(crate) fn told(found: &Verification) -> Answer {
     let mut answer = Answer::of("Verification", &found.cluster_id, found);
-    answer.rows = answer.data["moves"].as_array().cloned();
+    answer.rows = Rows::Of("moves");
     let count = |state: &str| {
         let moves = found.moves.iter();
         moves.filter(|one| one.state == state).count()

@@ -5,7 +5,7 @@ use chronik_admin::v1::{SnapshotFile, SnapshotList, SnapshotListRequest, Snapsho
 
 use crate::clock;
 use crate::exit::Failure;
-use crate::output::{Answer, Cell, Column, Table, Tone, Warning, bytes, duration_ms};
+use crate::output::{Answer, Cell, Column, Rows, Table, Tone, Warning, bytes, duration_ms};
 use crate::session::Session;
 
 #[derive(Debug, clap::Args)]
@@ -66,7 +66,7 @@ pub(crate) fn told(list: &SnapshotList, now_ms: u64) -> Answer {
             rows.push(json(node.node_id, file));
         }
     }
-    answer.rows = Some(rows);
+    answer.rows = Rows::Made(rows);
     answer.tables.push(table);
     answer
 }

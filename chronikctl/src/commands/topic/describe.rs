@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use crate::commands::config::of_topic;
 use crate::exit::Failure;
 use crate::kafka::{Kafka, check, topic_name};
-use crate::output::{Answer, Cell, Column, Table, Tone};
+use crate::output::{Answer, Cell, Column, Rows, Table, Tone};
 use crate::session::Session;
 
 #[derive(Debug, clap::Args)]
@@ -98,7 +98,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failur
         .partitions
         .sort_by_key(|partition| partition.partition);
     let mut answer = Answer::of("Topic", &kafka.cluster_id, &described);
-    answer.rows = answer.data["partitions"].as_array().cloned();
+    answer.rows = Rows::Of("partitions");
     answer.headlines = headlines(&described);
     answer.tables.push(table(&described));
     Ok(answer)

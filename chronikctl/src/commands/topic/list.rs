@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::name_of;
 use crate::exit::Failure;
-use crate::output::{Answer, Cell, Column, Table, Tone, note};
+use crate::output::{Answer, Cell, Column, Rows, Table, Tone, note};
 use crate::session::Session;
 
 #[derive(Debug, clap::Args)]
@@ -65,7 +65,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failur
         note("no topics");
     }
     let mut answer = Answer::of("TopicList", &kafka.cluster_id, &TopicList { topics });
-    answer.rows = answer.data["topics"].as_array().cloned();
+    answer.rows = Rows::Of("topics");
     answer.tables.push(table);
     Ok(answer)
 }

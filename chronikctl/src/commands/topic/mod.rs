@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::exit::{Failure, Verdict};
 use crate::kafka::Kafka;
 use crate::mutate::Plan;
-use crate::output::{Answer, Cell, Column, Table, Tone};
+use crate::output::{Answer, Cell, Column, Rows, Table, Tone};
 use crate::session::Session;
 
 pub(crate) use describe::{
@@ -110,7 +110,7 @@ pub(crate) fn items(cluster_id: &str, noun: &'static str, done: &str, items: Vec
     }
     let has_failed = items.iter().any(|item| !item.done);
     let mut answer = Answer::of("ItemList", cluster_id, &ItemList { items });
-    answer.rows = answer.data["items"].as_array().cloned();
+    answer.rows = Rows::Of("items");
     answer.tables.push(table);
     if has_failed {
         answer.verdict = Verdict::SomeFailed;

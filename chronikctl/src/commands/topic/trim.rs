@@ -16,7 +16,7 @@ use crate::commands::place::{Found, Place};
 use crate::exit::{Failure, Verdict};
 use crate::kafka::{Kafka, check, topic_name};
 use crate::mutate;
-use crate::output::{Answer, Cell, Column, Table, Tone, bytes, plural};
+use crate::output::{Answer, Cell, Column, Rows, Table, Tone, bytes, plural};
 use crate::session::Session;
 
 #[derive(Debug, clap::Args)]
@@ -193,7 +193,7 @@ fn told(cluster_id: &str, topic: &str, partitions: Vec<Partition>) -> Answer {
         partitions,
     };
     let mut answer = Answer::of("Trimmed", cluster_id, &trimmed);
-    answer.rows = answer.data["partitions"].as_array().cloned();
+    answer.rows = Rows::Of("partitions");
     answer.tables.push(table);
     if has_failed {
         answer.verdict = Verdict::SomeFailed;
