@@ -49,3 +49,10 @@ impl Progress {
         }
     }
 }
+
+/// Also where an interruption ends it.
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

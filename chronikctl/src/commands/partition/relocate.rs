@@ -1,7 +1,9 @@
 //! `chronikctl partition move`: other nodes for the replicas of one partition, and a wait until they have it.
 
+use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
+use chronik_admin::v1::Operation;
 use kafka_protocol::messages::alter_partition_reassignments_request::{
     ReassignablePartition, ReassignableTopic,
 };
@@ -10,11 +12,12 @@ use tokio::time::sleep;
 
 use super::moves;
 use crate::cli::{Consent, duration};
+use crate::commands::rebalance::{self, Patience, carry};
 use crate::commands::topic::{Item, find, items};
 use crate::exit::{Failure, Verdict};
 use crate::kafka::{Kafka, check, topic_name};
 use crate::mutate::{self, Plan};
-use crate::output::Answer;
+use crate::output::{Answer, Progress};
 use crate::session::Session;
 
 #[derive(Debug, clap::Args)]
@@ -71,14 +74,22 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failur
         majority(before),
         majority(after)
     ));
-    let act = act(&mut kafka, args, &cluster_id);
+    let act = act(session, &mut kafka, args, &cluster_id);
     mutate::carry_out(session, &args.consent, plan, act).await
 }
 
-async fn act(kafka: &mut Kafka, args: &Args, cluster_id: &str) -> Result<Answer, Failure> {
+async fn act(
+    session: &Session,
+    kafka: &mut Kafka,
+    args: &Args,
+    cluster_id: &str,
+) -> Result<Answer, Failure> {
     let (topic, number) = &args.partition;
+    let name = format!("{topic}/{number}");
     order(kafka, topic, *number, &args.to).await?;
     let deadline = Instant::now() + args.within;
+    let mut progress = Progress::new(io::stderr().is_terminal());
+    let mut has_operations = true;
     let error = loop {
         let now = replicas(kafka, topic, *number).await?;
         let mut moving = moves::read(kafka).await?.into_iter();
@@ -86,14 +97,34 @@ async fn act(kafka: &mut Kafka, args: &Args, cluster_id: &str) -> Result<Answer,
         if now == args.to && !moves {
             break None;
         }
-        if args.no_wait || Instant::now() >= deadline {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if args.no_wait || left.is_zero() {
             break Some(format!("under way: replicas are on {now:?}"));
         }
-        sleep(LOOK_EVERY).await;
+        let operation = match has_operations {
+            true => operation_of(session, cluster_id, &name).await,
+            false => Ok(None),
+        };
+        match operation {
+            Ok(Some(operation)) => {
+                let patience = Patience {
+                    within: left,
+                    no_wait: false,
+                };
+                carry::finish(session, cluster_id, operation, &patience).await?;
+            }
+            other => {
+                // Any Kafka cluster moves partitions; only some have operations.
+                has_operations = other.is_ok();
+                progress.show(&format!("{name} moves: replicas are on {now:?}"));
+                sleep(LOOK_EVERY).await;
+            }
+        }
     };
+    progress.end();
     let is_done = error.is_none();
     let item = Item {
-        name: format!("{topic}/{number}"),
+        name,
         done: is_done,
         error: error.filter(|_| !args.no_wait),
     };
@@ -103,6 +134,18 @@ async fn act(kafka: &mut Kafka, args: &Args, cluster_id: &str) -> Result<Answer,
         answer.verdict = Verdict::No;
     }
     Ok(answer)
+}
+
+/// What the cluster calls this move, if it has numbers for such things.
+async fn operation_of(
+    session: &Session,
+    cluster_id: &str,
+    group: &str,
+) -> Result<Option<Operation>, Failure> {
+    let list = rebalance::status::operations(session, None).await?;
+    let is_it = |operation: &Operation| operation.moves.iter().any(|one| one.group == group);
+    let mut found = list.operations.into_iter().filter(is_it);
+    Ok(found.next().filter(|_| list.cluster_id == cluster_id))
 }
 
 async fn order(kafka: &mut Kafka, topic: &str, number: i32, to: &[i32]) -> Result<(), Failure> {
