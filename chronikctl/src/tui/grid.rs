@@ -34,7 +34,7 @@ pub(crate) struct Cell {
     /// What the cell is compared by, where that is no word.
     pub(crate) number: Option<f64>,
     /// Values over time, drawn as wide as there is room for.
-    pub(crate) series: Vec<f64>,
+    pub(crate) series: Box<[f64]>,
 }
 
 /// Terms of which every one must hold: `text`, `!text`, `field>n`, `field<n`, `field=text`.

@@ -226,6 +226,7 @@ fn partitions(data: &Data, scope: Option<&Scope>) -> Grid {
         _ => String::new(),
     };
     let is_wanted = |group: &&RaftGroup| group.name != "meta" && group.name.starts_with(&prefix);
+    grid.rows.reserve(data.raft.groups.len());
     for group in data.raft.groups.iter().filter(is_wanted) {
         grid.rows.push(group_row(group, partition_cells(group)));
     }
@@ -237,23 +238,28 @@ fn partition_cells(group: &RaftGroup) -> Vec<Cell> {
     // Without a leader, any replica knows who votes.
     let knows = |view: &&RaftView| view.reachable && !view.voters.is_empty();
     let voters = view.or_else(|| group.views.iter().find(knows));
-    let held: Vec<u64> = group.views.iter().map(|view| view.node_id).collect();
-    let voters = voters.map_or(&held, |view| &view.voters);
+    let (replicas, count) = match voters {
+        Some(view) => (listed(view.voters.iter().copied()), view.voters.len()),
+        None => {
+            let held = group.views.iter().map(|view| view.node_id);
+            (listed(held), group.views.len())
+        }
+    };
     let progress = view.map_or(&[][..], |view| &view.progress);
     let in_sync = progress.iter().filter(|peer| peer.in_sync);
-    let in_sync: Vec<u64> = in_sync.map(|peer| peer.node_id).collect();
-    let is_whole = in_sync.len() >= voters.len();
+    let is_whole = in_sync.clone().count() >= count;
+    let in_sync = listed(in_sync.map(|peer| peer.node_id));
     vec![
         Cell::text(&group.name),
         match group.leader {
             Some(node) => Cell::number(node),
             None => Cell::text("NONE").toned(Tone::Bad),
         },
-        Cell::text(listed(voters)),
+        Cell::text(replicas),
         match (view, is_whole) {
             (None, _) => Cell::none(),
-            (_, true) => Cell::text(listed(&in_sync)),
-            (_, false) => Cell::text(listed(&in_sync)).toned(Tone::Warn),
+            (_, true) => Cell::text(in_sync),
+            (_, false) => Cell::text(in_sync).toned(Tone::Warn),
         },
         lag(group),
         since(group),
@@ -404,8 +410,8 @@ fn move_row(operation: u64, one: &MoveState) -> Row {
     let cells = vec![
         Cell::number(operation),
         Cell::text(&one.group),
-        Cell::text(listed(&one.from)),
-        Cell::text(listed(&one.to)),
+        Cell::text(listed(one.from.iter().copied())),
+        Cell::text(listed(one.to.iter().copied())),
         Cell::measured(share, bar(share)),
         Cell::measured(
             one.entries_done as f64,
@@ -620,7 +626,7 @@ fn bar(share: f64) -> String {
     )
 }
 
-fn listed(nodes: &[u64]) -> CompactString {
+fn listed(nodes: impl Iterator<Item = u64>) -> CompactString {
     let mut text = CompactString::default();
     for node in nodes {
         if !text.is_empty() {

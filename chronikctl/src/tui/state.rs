@@ -188,7 +188,14 @@ impl State {
     }
 
     fn learn(&mut self, news: News) {
-        *self.kept.get_mut() = None;
+        let concerns: fn(Screen) -> bool = match news {
+            News::Polled(_) | News::Failed(_) => |_| true,
+            News::Groups(_) => |screen| matches!(screen, Screen::Groups | Screen::Consumer),
+            News::Happened(_) => |screen| screen == Screen::Events,
+        };
+        if self.frozen.is_none() {
+            self.kept.get_mut().take_if(|kept| concerns(kept.screen));
+        }
         match news {
             News::Polled(data) => {
                 let rows = data.cluster.nodes.iter().filter(|row| row.reachable);
@@ -213,6 +220,8 @@ impl State {
                 self.events.drain(..surplus);
             }
         }
+        // Now, so that the next key need not wait for it.
+        self.grid();
         self.follow_selection();
     }
 

@@ -17,7 +17,7 @@ fn a_key_of_a_filter_until_its_frame_with_10000_partitions() {
     let mut state = with(whole.clone(), Screen::Partitions);
     // Whoever types has seen a frame.
     frame(&state, 200, 60);
-    let (mut between, mut after) = (Vec::new(), Vec::new());
+    let (mut between, mut polls, mut after) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         press(&mut state, "/");
         for letter in ["o", "r", "d", "e", "r", "s", "/", "7"] {
@@ -27,7 +27,10 @@ fn a_key_of_a_filter_until_its_frame_with_10000_partitions() {
             between.push(begun.elapsed());
         }
         press(&mut state, "\x1b");
-        state.update(Event::News(News::Polled(Box::new(whole.clone()))));
+        let news = Event::News(News::Polled(Box::new(whole.clone())));
+        let begun = Instant::now();
+        state.update(news);
+        polls.push(begun.elapsed());
         press(&mut state, "/");
         let begun = Instant::now();
         press(&mut state, "7");
@@ -38,6 +41,8 @@ fn a_key_of_a_filter_until_its_frame_with_10000_partitions() {
     println!("{PARTITIONS} partitions, 200x60, from a key of the filter to its frame");
     print("between two polls", between);
     print("the first after a poll", after);
+    println!("{PARTITIONS} partitions, the work that a poll is");
+    print("from the answer to the rows", polls);
 }
 
 fn print(what: &str, mut times: Vec<Duration>) {
