@@ -210,7 +210,7 @@ pub(crate) enum Command {
     Context(context::Context),
     /// Calls a method of the admin API and prints its JSON as it is
     #[command(
-        after_help = "Examples:\n  chronikctl api get raft/status all=true\n  chronikctl api post raft/step-down group=orders/0 dry_run=true\n  chronikctl api get /openapi.json"
+        after_help = "Examples:\n  chronikctl api get raft/status all=true\n  chronikctl api post raft/step-down group=orders/0 --dry-run\n  chronikctl api get /openapi.json"
     )]
     Api(api::Args),
     /// The JSON Schema of a kind of answer

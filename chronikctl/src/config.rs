@@ -235,6 +235,9 @@ fn context(
         context.kind = Kind::Chronik;
         context.is_given = true;
         context.cluster_id = None;
+        // Those of the context may be another cluster's: this one says where it serves clients.
+        context.bootstrap.clear();
+        sources.bootstrap.clear();
     }
     if let Some(server) = global.server.as_ref().or(environment.server.as_ref()) {
         // With nothing but Kafka addresses the admin API is unknown.

@@ -142,7 +142,7 @@ fn weigh(failed: &Check, consent: &Consent) -> Result<(), Failure> {
     }
     let hint = match is_unsafe {
         true => "wait until it is safe; --force-unsafe goes on regardless",
-        false => "mend it first; --checks warn goes on regardless",
+        false => "mend it first; --checks warn leaves it to the cluster to refuse",
     };
     Err(Failure::new(Code::Blocked, message).hint(hint))
 }
@@ -196,10 +196,15 @@ fn confirm(session: &Session, consent: &Consent, plan: &Plan) -> Result<(), Fail
         }),
     };
     match output::ask(&question) {
-        None => Err(
-            Failure::declined("nothing was changed: there is no terminal to ask on")
-                .hint("add --yes, or --dry-run to see what would be done"),
-        ),
+        None => {
+            let consent = match context.protect {
+                true => format!("--confirm {name}"),
+                false => "--yes".to_owned(),
+            };
+            let message = "nothing was changed: there is no terminal to ask on";
+            let hint = format!("add {consent}, or --dry-run to see what would be done");
+            Err(Failure::declined(message).hint(hint))
+        }
         Some(answer) if is_yes(&answer, name) => Ok(()),
         Some(_) => Err(Failure::declined("nothing was changed: declined")),
     }

@@ -103,12 +103,12 @@ fn somebody_elses_nodes_go_on_when_the_tool_is_killed() {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
         stat.contains(") T ")
     };
-    wait::until("both faults", BOUND, || {
+    let brought = wait::until("both faults", BOUND, || {
         (is_frozen() && killed.exists()).then_some(())
-    })
-    .unwrap();
+    });
     tool.kill().unwrap();
     tool.wait().unwrap();
+    brought.unwrap();
     wait::until("the way back", BOUND, || {
         (!is_frozen() && started.exists()).then_some(())
     })

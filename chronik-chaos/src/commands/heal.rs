@@ -16,13 +16,19 @@ pub(crate) fn heal(run: Option<&Path>) -> Done {
         None => all_runs(Path::new(RUNS)),
     };
     let mut undone = 0;
+    let mut failed = None;
     for run in runs {
-        for what in UndoLog::of(&run)
-            .finish()
-            .map_err(CommandFault::file("undo", &run))?
-        {
-            output::line(what);
-            undone += 1;
+        match UndoLog::of(&run).finish() {
+            Ok(done) => {
+                undone += done.len();
+                done.into_iter().for_each(output::line);
+            }
+            // One that cannot be healed is no excuse for the others.
+            Err(error) => {
+                let fault = CommandFault::file("undo", &run)(error);
+                output::complain(output::chain(&fault));
+                failed = Some(fault);
+            }
         }
         // Namespaces took mounts and devices with them; images are plain files.
         let disks = run.join(DISKS);
@@ -31,6 +37,9 @@ pub(crate) fn heal(run: Option<&Path>) -> Done {
             output::line(format!("removed {}", disks.display()));
             undone += 1;
         }
+    }
+    if let Some(fault) = failed {
+        return Err(fault);
     }
     if undone == 0 {
         output::line("nothing was left behind");

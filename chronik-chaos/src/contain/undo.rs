@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
@@ -61,7 +62,8 @@ impl UndoLog {
             .append(true)
             .open(&self.path)?;
         let text = serde_json::to_string(line).expect("a promise is made of plain values");
-        writeln!(file, "{text}")?;
+        // Whatever was cut off before it keeps a line of its own.
+        file.write_all(format!("\n{text}\n").as_bytes())?;
         file.sync_data()?;
         File::open(self.path.parent().unwrap_or(Path::new(".")))?.sync_all()
     }
@@ -135,8 +137,9 @@ impl Promise {
                 let process = i32::try_from(*pid).ok().and_then(Pid::from_raw);
                 match process.map(|process| kill_process(process, Signal::CONT)) {
                     Some(Ok(())) => Ok(Some(format!("process {pid} goes on"))),
-                    Some(Err(error)) if error != rustix::io::Errno::SRCH => Err(error.into()),
-                    _ => Ok(None),
+                    // It is gone, or somebody else has its number by now.
+                    Some(Err(Errno::SRCH | Errno::PERM)) | None => Ok(None),
+                    Some(Err(error)) => Err(error.into()),
                 }
             }
             Promise::Run(command) => {

@@ -54,8 +54,9 @@ pub(super) fn restart(world: &mut World, active: &mut Active) -> Result<(), Neme
         let node = world.target.node(*number);
         proofs.push(format!("n{number} {}", node.stop()?));
         node.start(world.network.as_ref())?;
-        node.await_serving(world.network.as_ref(), ROLL_BOUND)?;
         was_taken_back(world, active.fault, *number)?;
+        let node = world.target.node(*number);
+        node.await_serving(world.network.as_ref(), ROLL_BOUND)?;
     }
     active.proof = Some(Ok(proofs.join(", ")));
     Ok(())

@@ -1,11 +1,14 @@
 //! `chronikctl api`: one call of the HTTP mirror, for what no command shows yet.
 
-use chronik_admin::Method;
 use chronik_admin::client::Client;
+use chronik_admin::{Impact, Method};
 use serde_json::{Map, Value};
 
+use super::node;
+use crate::cli::Consent;
 use crate::exit::{Failure, Verdict};
-use crate::output::print_bytes;
+use crate::mutate::{self, Plan};
+use crate::output::{Answer, print_bytes};
 use crate::session::Session;
 
 #[derive(Debug, clap::Args)]
@@ -18,6 +21,8 @@ pub(crate) struct Args {
     /// Fields of the question
     #[arg(value_name = "NAME=VALUE")]
     fields: Vec<String>,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -31,32 +36,78 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Verdict, Failu
         true => args.path.clone(),
         false => format!("/v1/{}", args.path),
     };
-    if args.verb == Verb::Post && session.settings.context.read_only {
-        return Err(Failure::new(
-            chronik_admin::Code::Blocked,
-            "READ_ONLY: the context is read-only",
-        ));
-    }
     let fields = args.fields.iter().map(|field| {
         let pair = field.split_once('=');
         pair.ok_or_else(|| Failure::usage(format!("{field:?} is no NAME=VALUE")))
     });
     let fields: Vec<(&str, &str)> = fields.collect::<Result<_, _>>()?;
-    let (verb, target, body) = match args.verb {
-        Verb::Get => ("GET", format!("{path}?{}", query(&fields)), String::new()),
-        Verb::Post => ("POST", path.clone(), object(&fields).to_string()),
+    if args.verb == Verb::Get {
+        let target = format!("{path}?{}", query(&fields));
+        return call(session, "GET", &target, "").await;
+    }
+    let method = Method::at(&path);
+    let body = object(&fields);
+    let only_looks = method.is_some_and(|method| method.impact == Impact::Read);
+    match only_looks || body["dry_run"] == true {
+        true => call(session, "POST", &path, &body.to_string()).await,
+        false => change(session, args, &path, method, body).await,
+    }
+}
+
+/// What changes something is asked for like every other change.
+async fn change(
+    session: &Session,
+    args: &Args,
+    path: &str,
+    method: Option<&Method>,
+    mut body: Value,
+) -> Result<Verdict, Failure> {
+    let (_, view) = node::view(session).await?;
+    let mut plan = Plan::new(session, &view.cluster_id, format!("post {path}"));
+    plan.change(match method {
+        Some(method) => method.summary.to_owned(),
+        None => "this tool does not know what it changes".to_owned(),
+    });
+    plan.changes.extend(args.fields.iter().cloned());
+    let takes = |field: &str| {
+        let request = method.map(|method| (method.request)());
+        request.is_some_and(|request| !request.to_value()["properties"][field].is_null())
     };
-    let call = |client: Client| {
-        let (target, body) = (target.clone(), body.clone());
-        async move { client.http(verb, &target, body).await }
+    if takes("expect") && body["expect"]["cluster_id"].is_null() {
+        body["expect"]["cluster_id"] = view.cluster_id.as_str().into();
+    }
+    if takes("request_id") && body["request_id"].is_null() {
+        body["request_id"] = plan.request_id.as_str().into();
+    }
+    let act = async {
+        let verdict = call(session, "POST", path, &body.to_string()).await?;
+        Ok(Answer {
+            verdict,
+            ..Answer::default()
+        })
     };
-    let (_, (status, answer)) = session.ask(call).await?;
+    let answer = mutate::carry_out(session, &args.consent, plan, act).await?;
+    if args.consent.dry_run {
+        session.settings.printer.answer(&answer)?;
+    }
+    Ok(answer.verdict)
+}
+
+/// Prints what the API answers, as it is.
+async fn call(
+    session: &Session,
+    verb: &'static str,
+    target: &str,
+    body: &str,
+) -> Result<Verdict, Failure> {
+    let question = |client: Client| async move { client.http(verb, target, body.to_owned()).await };
+    let (_, (status, answer)) = session.ask(question).await?;
     // Whoever reads no further has read enough.
     _ = print_bytes(&answer);
-    let known = Method::at(&path).is_some();
+    let path = target.split('?').next().unwrap_or_default();
     Ok(match status {
         200..300 => Verdict::Yes,
-        503 if !known => Verdict::No,
+        503 if Method::at(path).is_none() => Verdict::No,
         _ => Verdict::SomeFailed,
     })
 }

@@ -125,7 +125,10 @@ pub(crate) const COMMANDS: &[Entry] = &[
     write("context use", "Context", Needs::Nothing),
     read("context validate", "ContextCheck", Needs::Nothing),
     read("context prompt", "Context", Needs::Nothing),
-    bare("api", Needs::Admin),
+    Entry {
+        impact: Impact::Destructive,
+        ..bare("api", Needs::Admin)
+    },
     bare("schema", Needs::Nothing),
     bare("help-json", Needs::Nothing),
     bare("completions", Needs::Nothing),

@@ -11,11 +11,11 @@ use serde::Serialize;
 use tokio::time::sleep;
 
 use super::place::Place;
-use super::topic::{EARLIEST, LATEST, Offsets, every_offset, find, leaders};
+use super::topic::{EARLIEST, LATEST, Offsets, every_offset, find, leaders, patient_offsets};
 use crate::clock;
 use crate::exit::{Failure, Verdict};
 use crate::kafka::{Kafka, Read, check, decode, is_retriable, topic_name};
-use crate::output::{Format, print};
+use crate::output::{Format, note, print};
 use crate::session::Session;
 
 #[derive(Debug, clap::Args)]
@@ -67,6 +67,8 @@ struct Reading<'a> {
     /// Where to stop; empty if nowhere.
     ends: Offsets,
     left: u64,
+    /// Whether all that was wanted can be read.
+    verdict: Verdict,
 }
 
 pub(crate) async fn run(session: &Session, args: &Args) -> Result<Verdict, Failure> {
@@ -104,12 +106,12 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Verdict, Failu
                 .flat_map(|topic| topic.partitions);
             for partition in data {
                 if reading.take(partition)?.is_none() {
-                    return Ok(Verdict::Yes);
+                    return Ok(reading.verdict);
                 }
             }
         }
     }
-    Ok(Verdict::Yes)
+    Ok(reading.verdict)
 }
 
 async fn begin<'a>(
@@ -127,7 +129,16 @@ async fn begin<'a>(
         );
     }
     wanted.retain(|partition| args.partitions.is_empty() || args.partitions.contains(partition));
-    let start = every_offset(kafka, &args.topic, &wanted, EARLIEST).await?;
+    let start = patient_offsets(kafka, &args.topic, &wanted, EARLIEST).await?;
+    let silent: Vec<i32> = wanted
+        .extract_if(.., |one| !start.contains_key(one))
+        .collect();
+    for partition in &silent {
+        let name = format!("{}/{partition}", args.topic);
+        note(&format!(
+            "warning: the leader of {name} does not answer: its records are left out"
+        ));
+    }
     let end = every_offset(kafka, &args.topic, &wanted, LATEST).await?;
     let next = match args.from {
         Place::Start => start,
@@ -151,6 +162,10 @@ async fn begin<'a>(
         next,
         ends: if args.follow { Offsets::new() } else { end },
         left: args.count.unwrap_or(u64::MAX),
+        verdict: match silent.is_empty() {
+            true => Verdict::Yes,
+            false => Verdict::SomeFailed,
+        },
     })
 }
 

@@ -220,8 +220,10 @@ impl State {
                 self.events.drain(..surplus);
             }
         }
-        // Now, so that the next key need not wait for it.
-        self.grid();
+        if !self.about.is_replay {
+            // Now, so that the next key need not wait for it.
+            self.grid();
+        }
         self.follow_selection();
     }
 

@@ -54,13 +54,16 @@ fn parameters(request: &Value) -> Value {
     let none = Map::new();
     let fields = request["properties"].as_object().unwrap_or(&none);
     let parameter = |(name, schema): (&String, &Value)| {
-        json!({
+        let mut parameter = json!({
             "name": name,
             "in": "query",
             "required": false,
-            "description": schema["description"],
             "schema": schema,
-        })
+        });
+        if let Some(text) = schema["description"].as_str() {
+            parameter["description"] = text.into();
+        }
+        parameter
     };
     fields.iter().map(parameter).collect()
 }

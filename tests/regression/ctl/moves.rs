@@ -117,7 +117,7 @@ fn a_move_that_stands_still_says_why_and_is_brought_back() {
     // The tool would refuse it: node 4 does not answer.
     let moves = serde_json::json!([{ "group": "moving/0", "from": before, "to": wanted }]);
     let moves = format!("moves={moves}");
-    let begun = four.run(&["api", "post", "placement/apply", &moves]);
+    let begun = four.run(&["api", "post", "placement/apply", &moves, "--yes"]);
     let id = begun.json()["operation_id"].to_string();
     assert_eq!(begun.code, 0, "{begun:?}");
     wait::until("a cause", CHANGE_BOUND, || {
@@ -253,7 +253,7 @@ fn of_two_operators_with_the_same_plan_one_is_refused() {
         // Both ask another node, which finds the layout as the plan expects it.
         let ended = std::thread::scope(|scope| {
             let apply = |(node, moves): (usize, &String)| {
-                let line = ["api", "post", "placement/apply", moves];
+                let line = ["api", "post", "placement/apply", moves, "--yes"];
                 three.ask(&[node], &line)
             };
             let begun = lines.map(|line| scope.spawn(move || apply(line)));
@@ -331,7 +331,13 @@ fn half_of_it_is_rolled_back(four: &Three, before: &[u64], wanted: &[u64]) {
         { "group": "moving/0", "from": before, "to": wanted },
         { "group": "moving/1", "from": led, "to": turned },
     ]);
-    let begun = four.run(&["api", "post", "placement/apply", &format!("moves={moves}")]);
+    let begun = four.run(&[
+        "api",
+        "post",
+        "placement/apply",
+        &format!("moves={moves}"),
+        "--yes",
+    ]);
     let id = begun.json()["operation_id"].to_string();
     wait::until("half of the operation", CHANGE_BOUND, || {
         (operation(four, &id)["done"] == 1).then_some(())
@@ -395,7 +401,7 @@ fn moves(four: &Three, wanted: &[(usize, Vec<u64>, Vec<u64>)]) -> String {
         serde_json::json!({ "group": format!("{TOPIC}/{partition}"), "from": from, "to": to })
     });
     let moves = format!("moves={}", moves.collect::<Value>());
-    let begun = four.run(&["api", "post", "placement/apply", &moves]);
+    let begun = four.run(&["api", "post", "placement/apply", &moves, "--yes"]);
     assert_eq!(begun.code, 0, "{begun:?}");
     begun.json()["operation_id"].to_string()
 }

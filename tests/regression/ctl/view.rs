@@ -132,8 +132,14 @@ fn a_person_filters_drills_watches_a_leader_die_and_moves_one() {
         let told = |now: usize| text.contains(&format!("node {now} leads in term"));
         leader_in(text).is_some_and(told)
     });
-    screen.await_text("the end of the action", |text| {
-        text.contains("leader node ")
+    let ended = screen.await_text("the end of the action", |text| {
+        text.contains("leader node ") && text.contains(" -> node ")
+    });
+    let came = ended.split_once(" -> node ").unwrap().1;
+    let mut came = came.split(|letter: char| !letter.is_ascii_digit());
+    let came: usize = came.next().unwrap().parse().unwrap();
+    screen.await_text("its leader in the row", |text| {
+        leader_in(text) == Some(came)
     });
     // With three nodes for three replicas nobody can go: the command would say the same.
     screen.keys(&[":", "drain 1", "Enter"]);

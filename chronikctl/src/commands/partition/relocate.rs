@@ -102,7 +102,7 @@ async fn act(
             break Some(format!("under way: replicas are on {now:?}"));
         }
         let operation = match has_operations {
-            true => operation_of(session, cluster_id, &name).await,
+            true => operation_of(session, cluster_id, &name, &args.to).await,
             false => Ok(None),
         };
         match operation {
@@ -111,6 +111,7 @@ async fn act(
                     within: left,
                     no_wait: false,
                 };
+                progress.end();
                 carry::finish(session, cluster_id, operation, &patience).await?;
             }
             other => {
@@ -141,9 +142,18 @@ async fn operation_of(
     session: &Session,
     cluster_id: &str,
     group: &str,
+    to: &[i32],
 ) -> Result<Option<Operation>, Failure> {
     let list = rebalance::status::operations(session, None).await?;
-    let is_it = |operation: &Operation| operation.moves.iter().any(|one| one.group == group);
+    let to: Vec<u64> = to
+        .iter()
+        .map(|node| i64::from(*node).unsigned_abs())
+        .collect();
+    // Whoever is asked may know of an earlier order only.
+    let is_it = |operation: &Operation| {
+        let mut moves = operation.moves.iter();
+        moves.any(|one| one.group == group && one.to == to)
+    };
     let mut found = list.operations.into_iter().filter(is_it);
     Ok(found.next().filter(|_| list.cluster_id == cluster_id))
 }

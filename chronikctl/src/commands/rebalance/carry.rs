@@ -152,9 +152,11 @@ pub(crate) async fn finish(
         note(&format!("chronikctl rebalance wait {id}"));
         return Ok(status::one(cluster_id, &operation));
     }
-    note(&format!(
-        "operation {id} is under way, with or without this command"
-    ));
+    if !operation.moves.is_empty() {
+        note(&format!(
+            "operation {id} is under way, with or without this command"
+        ));
+    }
     let watched = watch(session, cluster_id, operation, patience.within);
     tokio::select! {
         // First, so that an interruption is awaited before anything is shown. An error means that nobody can interrupt.

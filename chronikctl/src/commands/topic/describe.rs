@@ -158,8 +158,27 @@ pub(super) async fn offsets(
     offsets
 }
 
-/// One edge of each of these partitions. A leader that is just being replaced is waited for.
+/// One edge of each of these partitions, or why there is none of one of them.
 pub(crate) async fn every_offset(
+    kafka: &mut Kafka,
+    topic: &str,
+    partitions: &[i32],
+    timestamp: i64,
+) -> Result<Offsets, Failure> {
+    let found = patient_offsets(kafka, topic, partitions, timestamp).await?;
+    match partitions.iter().find(|one| !found.contains_key(one)) {
+        None => Ok(found),
+        Some(missing) => {
+            let message = format!("the leader of {topic}/{missing} does not answer");
+            let hint = format!("chronikctl raft status --group {topic}/{missing}");
+            Err(Failure::new(Code::NoLeader, message).hint(hint))
+        }
+    }
+}
+
+/// One edge of each of these partitions. A leader that is just being replaced is waited for; whatever is missing then
+/// has nobody to ask.
+pub(crate) async fn patient_offsets(
     kafka: &mut Kafka,
     topic: &str,
     partitions: &[i32],
@@ -167,19 +186,13 @@ pub(crate) async fn every_offset(
 ) -> Result<Offsets, Failure> {
     let deadline = Instant::now() + kafka.bound();
     loop {
+        // One look may take as long as all may: it is never the only one.
+        let is_last = Instant::now() >= deadline;
         let mut leaders = leaders(&find(kafka, topic).await?);
         leaders.retain(|partition, _| partitions.contains(partition));
         let found = offsets(kafka, topic, &leaders, timestamp).await;
-        let missing = partitions
-            .iter()
-            .find(|partition| !found.contains_key(partition));
-        let Some(missing) = missing else {
+        if is_last || partitions.iter().all(|one| found.contains_key(one)) {
             return Ok(found);
-        };
-        if Instant::now() >= deadline {
-            let message = format!("the leader of {topic}/{missing} does not answer");
-            let hint = format!("chronikctl raft status --group {topic}/{missing}");
-            return Err(Failure::new(Code::NoLeader, message).hint(hint));
         }
         sleep(LOOK_EVERY).await;
     }

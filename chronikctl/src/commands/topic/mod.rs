@@ -20,7 +20,7 @@ use crate::output::{Answer, Cell, Column, Rows, Table, Tone};
 use crate::session::Session;
 
 pub(crate) use describe::{
-    EARLIEST, LATEST, Offsets, TopicDescription, every_offset, find, leaders,
+    EARLIEST, LATEST, Offsets, TopicDescription, every_offset, find, leaders, patient_offsets,
 };
 pub(crate) use list::TopicList;
 pub(crate) use trim::Trimmed;

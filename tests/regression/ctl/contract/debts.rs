@@ -137,10 +137,6 @@ impl Debtor<'_> {
     fn needs_the_right_one(&self, first: &Scene) -> Option<String> {
         let scene = self.in_context("other", &first.line);
         let code = if self.path == MONITOR { 3 } else { 11 };
-        if self.path == "api" {
-            // It passes on what it hears, whoever says it.
-            return None;
-        }
         self.failed(&scene, "another cluster answers", code, "WRONG_CLUSTER")
     }
 
@@ -174,6 +170,16 @@ impl Debtor<'_> {
         if agreed.code != first.code || agreed.changes != first.changes {
             faults.push(format!("y does not do it: {agreed:?}"));
         }
+        // A protected context wants its own name.
+        for (typed, is_enough) in [("y\n", false), ("test\n", false), ("guarded\n", true)] {
+            let line = format!("{bare} -c guarded");
+            let asked = self.stage.play_for(&line, Person::Types(typed));
+            let is_done = asked.code == first.code && asked.changes == first.changes;
+            let is_refused = asked.code == 4 && asked.changes.is_empty();
+            if !(if is_enough { is_done } else { is_refused }) {
+                faults.push(format!("{typed:?} in a protected context: {asked:?}"));
+            }
+        }
         let guarded = self.in_context("guarded", &with_consent);
         faults.extend(self.failed(&guarded, "a protected context", 11, "BLOCKED"));
         let frozen = self.in_context("frozen", &with_consent);
@@ -186,7 +192,7 @@ impl Debtor<'_> {
         let form = match self.path {
             MONITOR => "-f json",
             "events" | "consume" => "-o jsonl",
-            "tui" | "api" => "",
+            "tui" => "",
             _ => "-o json",
         };
         let line = line.split(" | ").next().unwrap_or_default();
@@ -197,7 +203,7 @@ impl Debtor<'_> {
         let json = parse(&scene.stdout).unwrap_or_default();
         let says_it = match self.path {
             MONITOR => json["data"]["status"] == "UNKNOWN",
-            "tui" | "api" => scene.stderr.starts_with("error: "),
+            "tui" => scene.stderr.starts_with("error: "),
             _ => json["error"]["code"] == word && fits_error(self.stage, &json),
         };
         let is_so = scene.code == code && says_it && scene.changes.is_empty();
