@@ -41,6 +41,7 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Answer, Failur
             client.bounded(cluster.view(ClusterViewRequest {})).await
         };
         let (_, view) = session.ask(view).await?;
+        session.check_cluster(&view.cluster_id)?;
         let nodes = view.nodes.into_iter();
         let nodes = nodes.map(|node| (node.node_id, node.status.map(|status| status.version)));
         let nodes: BTreeMap<u64, Option<String>> = nodes.collect();

@@ -5,7 +5,7 @@ use chronik_admin::v1::MoveState;
 use super::{Cause, Explanation, told};
 use crate::commands::rebalance::{self, listed};
 use crate::exit::Failure;
-use crate::output::Answer;
+use crate::output::{Answer, plural};
 use crate::session::Session;
 
 #[derive(Debug, clap::Args)]
@@ -21,8 +21,9 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failur
     let explanation = Explanation {
         subject: format!("operation {id}"),
         state: format!(
-            "{}/{} partitions have arrived",
-            operation.done, operation.partitions
+            "{} of {} arrived",
+            operation.done,
+            plural(operation.partitions, "partition")
         ),
         causes: operation.moves.iter().map(|one| moving(id, one)).collect(),
     };

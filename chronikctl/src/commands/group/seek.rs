@@ -141,7 +141,8 @@ fn verified(
     for (topic, offsets) in wanted {
         for (partition, to) in offsets {
             let now = after.get(topic).and_then(|offsets| offsets.get(partition));
-            let error = (now != Some(to)).then(|| format!("it is at {now:?}, not at {to}"));
+            let place = now.map_or("nowhere".to_owned(), |now| format!("at {now}"));
+            let error = (now != Some(to)).then(|| format!("it is {place}, not at {to}"));
             outcomes.push(Item {
                 name: format!("{topic}/{partition}"),
                 done: error.is_none(),

@@ -12,7 +12,7 @@ use crate::commands::topic::{Item, items};
 use crate::exit::Failure;
 use crate::kafka::{Kafka, check, topic_name};
 use crate::mutate::{self, Plan};
-use crate::output::{Answer, note};
+use crate::output::{Answer, note, plural};
 use crate::session::Session;
 
 #[derive(Debug, clap::Args)]
@@ -56,7 +56,10 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failur
     if able.is_empty() {
         return Ok(items(&cluster_id, "partition", "moved", Vec::new()));
     }
-    let action = format!("move the leaders of {} partitions", able.len());
+    let action = format!(
+        "move the leaders of {}",
+        plural(able.len() as u64, "partition")
+    );
     let mut plan = Plan::new(session, &cluster_id, action);
     plan.look_with = "chronikctl leaders show".to_owned();
     for moved in &able {
@@ -88,7 +91,9 @@ fn displaced(metadata: &MetadataResponse) -> Vec<Displaced> {
             .unwrap_or_default();
         for partition in &topic.partitions {
             let (leader, preferred) = (partition.leader_id, partition.replica_nodes.first());
-            if let Some(preferred) = preferred.filter(|preferred| **preferred != leader) {
+            // Whoever has no leader gets none by being asked to hand it over.
+            let is_displaced = |preferred: &&_| leader.0 >= 0 && **preferred != leader;
+            if let Some(preferred) = preferred.filter(is_displaced) {
                 found.push(Displaced {
                     topic: name.clone(),
                     partition: partition.partition_index,

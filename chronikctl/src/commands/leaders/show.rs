@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::exit::Failure;
-use crate::output::{Answer, Cell, Column, Rows, Table, Tone};
+use crate::output::{Answer, Cell, Column, Rows, Table, Tone, plural};
 use crate::session::Session;
 
 /// Who leads how much.
@@ -84,7 +84,8 @@ fn answer(cluster_id: &str, shares: &LeaderShares) -> Answer {
     }
     let (displaced, leaderless) = (shares.displaced, shares.leaderless);
     let line = format!(
-        "{displaced} partitions are led by another node than their first, {leaderless} by none"
+        "{} led by another node than the first replica, {leaderless} by none",
+        plural(displaced as u64, "partition")
     );
     let tone = match (displaced, leaderless) {
         (0, 0) => Tone::Good,

@@ -21,12 +21,14 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Answer, Failur
         let why = row.error.as_deref().unwrap_or("it does not answer");
         let silent = row.silent_ms.map(duration_ms);
         let silent = silent.map_or(String::new(), |silent| format!("; silent for {silent}"));
-        return Err(
-            Failure::new(Code::Unreachable, format!("{why}{silent}")).hint(format!(
-                "look at the process and the log of node {}",
-                args.node
-            )),
-        );
+        return Err(Failure::new(
+            Code::Unreachable,
+            format!("node {}: {why}{silent}", args.node),
+        )
+        .hint(format!(
+            "look at the process and the log of node {}",
+            args.node
+        )));
     };
     let mut answer = Answer::of("Node", &view.cluster_id, row);
     let (tone, state) = match status.ready {

@@ -109,7 +109,7 @@ fn against(node: u64, group: &RaftGroup) -> Option<(&'static str, String)> {
     let alive = others.filter(|voter| keeps_up(voter)).count();
     let needed = leader.voters.len() / 2 + 1;
     (alive < needed).then(|| {
-        let message = format!("{name} would have {alive} voters that keep up, and needs {needed}");
+        let message = format!("of {name}, {alive} would keep up where {needed} have to");
         ("WOULD_LOSE_QUORUM", message)
     })
 }

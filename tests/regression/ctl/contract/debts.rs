@@ -6,7 +6,7 @@
 //! | answers a kind | the same in JSON, which fits the published schema |
 //! | asks a cluster | exit 3 where nobody answers, 11 where another cluster answers than the one that is pinned |
 //! | wants names | a line with a wrong one, which fails and says what was wrong |
-//! | changes a cluster | a plan with `--dry-run`; exit 4 without a terminal and when somebody says no; 11 in contexts that are protected or read-only; nothing is changed in any of these |
+//! | changes a cluster | a plan with `--dry-run`; exit 4 without a terminal and when somebody says no, or does not type the name of a protected context; 11 in contexts that are protected or read-only; nothing is changed in any of these. What was done is in the journal as it was typed |
 //! | expects a state | a line with a state that has passed, and exit 12 |
 
 use serde_json::Value;
@@ -170,6 +170,10 @@ impl Debtor<'_> {
         if agreed.code != first.code || agreed.changes != first.changes {
             faults.push(format!("y does not do it: {agreed:?}"));
         }
+        let told = self.newest_in_the_journal();
+        if told != Some((bare.clone(), format!("exit {}", first.code))) {
+            faults.push(format!("the journal says {told:?} of `{bare}`"));
+        }
         // A protected context wants its own name.
         for (typed, is_enough) in [("y\n", false), ("test\n", false), ("guarded\n", true)] {
             let line = format!("{bare} -c guarded");
@@ -185,6 +189,17 @@ impl Debtor<'_> {
         let frozen = self.in_context("frozen", &with_consent);
         faults.extend(self.failed(&frozen, "a read-only context", 11, "BLOCKED"));
         faults
+    }
+
+    /// What was typed last and how it ended.
+    fn newest_in_the_journal(&self) -> Option<(String, String)> {
+        let journal = parse(&self.stage.play("chronikctl journal -o json").stdout)?;
+        let newest = journal["data"]["entries"].as_array()?.last()?.clone();
+        let words = newest["command"].as_array()?.iter().skip(1);
+        let typed = words.filter_map(Value::as_str);
+        let typed = std::iter::once("chronikctl").chain(typed);
+        let outcome = newest["outcome"].as_str()?.to_owned();
+        Some((typed.collect::<Vec<_>>().join(" "), outcome))
     }
 
     /// The same line in another context, in JSON where there is such a form.
