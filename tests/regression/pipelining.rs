@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use chronik_local::foreign::{require, run};
+use chronik_local::wait;
 
 use crate::support::Broker;
 
@@ -14,6 +15,8 @@ const API_VERSIONS: i16 = 18;
 /// No answer takes longer than this, not even on a busy machine.
 const ANSWER_BOUND: Duration = Duration::from_secs(60);
 const TOPIC: &str = "wire";
+/// Where the answer to a fetch of one partition, version 4, has its error.
+const ERROR_OF_FETCH: usize = 4 + 4 + 2 + TOPIC.len() + 4 + 4;
 
 #[test]
 fn answers_leave_in_the_order_of_requests() {
@@ -31,7 +34,7 @@ fn answers_leave_in_the_order_of_requests() {
     assert_eq!(correlation_id, 0);
     assert!(
         fetched.ends_with(b"value\0"),
-        "the first record woke the fetch"
+        "the first record woke the fetch: {fetched:?}"
     );
     let mut offsets = Vec::new();
     for number in 1..=60 {
@@ -175,6 +178,14 @@ fn started() -> Broker {
         "allow.auto.create.topics=true",
     ]);
     run("kcat -L", &mut kcat).unwrap_or_else(|failed| panic!("{failed}"));
+    // It ends when the topic is named, which may be before somebody leads it.
+    let mut client = Client::connect(&broker);
+    wait::until("a partition that is served", ANSWER_BOUND, || {
+        client.send(FETCH, 4, 0, &fetch(0, 0));
+        let error = &client.receive().1[ERROR_OF_FETCH..][..2];
+        (error == [0, 0]).then_some(())
+    })
+    .expect("a leader");
     broker
 }
 
